@@ -1,0 +1,50 @@
+// The control socket: a UNIX stream socket on which x2ctl asks, one request line and one JSON answer a connection.
+//
+// A socket of our own rather than DPDK's telemetry, because two roles are told apart by the peer's groups
+// (SO_PEERCRED, SO_PEERGROUPS): `operator` sees ports, forwarding and faults without IRI figures, `li` sees everything. Root is
+// `li`. The control core alone; never blocks; slow or silent clients are dropped after CONTROL_TIMEOUT_MS.
+#ifndef X2TAP_CONTROL_H
+#define X2TAP_CONTROL_H
+
+#include "bytes.h"
+#include "error.h"
+
+enum { CONTROL_MAX_CLIENTS = 8, CONTROL_MAX_REQUEST = 256, CONTROL_TIMEOUT_MS = 5000 };
+
+enum control_role { CONTROL_NOBODY, CONTROL_OPERATOR, CONTROL_LI };
+
+struct control_config {
+	const char *path;           // of the socket; made with mode 0660
+	const char *operator_group; // NULL or a group name; the socket belongs to it
+	const char *li_group;
+};
+
+// JSON text that grows: what an answer is built in.
+struct text {
+	char *at; // NUL-terminated, NULL while empty
+	size_t len, cap;
+};
+void text_add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_add_json_string(struct text *t, const char *s); // with quotes and escapes
+void text_free(struct text *t);
+
+// Answers one request. `request` is the line without its end. Writes a JSON object to `answer`. Returns true when
+// the answer is complete; false when it comes later through control_answer() with the same `ticket` (a reload that runs in a
+// helper thread).
+typedef bool control_handler(void *context, enum control_role role, const char *request,
+	unsigned ticket, struct text *answer);
+
+struct control;
+struct control *control_new(const struct control_config *config, control_handler *handler,
+	void *context, struct error *error);
+void control_free(struct control *c); // removes the socket
+void control_poll(struct control *c, uint64_t now_ms);
+struct pollfd;
+size_t control_pollfds(const struct control *c, struct pollfd *out, size_t max);
+void control_answer(struct control *c, unsigned ticket, const struct text *answer);
+
+// The client's side (x2ctl): sends `request`, reads the whole answer. 0 or a negative errno with a text.
+int control_ask(const char *path, const char *request, int timeout_ms, struct text *answer,
+	struct error *error);
+
+#endif

@@ -1,0 +1,33 @@
+// What of a SIP message may be reported under an IRI-only order: content is withheld.
+//
+// Of bodies SDP, message/sipfrag, ISUP, QSIG, reginfo, dialog-info and conference-info stay (configurable); all else (MESSAGE text, SMS,
+// DTMF relay, pictures ...) is removed and Content-Length says 0. In multipart bodies the parts that must not stay are
+// removed with their part headers kept out, and Content-Length says what is left. SDP a=crypto and k= values are blanked
+// unless configured. A message none of which is withheld is passed octet for octet. Never fails open: a body whose type
+// cannot be read is removed. No state, no allocation: any thread.
+#ifndef X2TAP_SIP_IRI_H
+#define X2TAP_SIP_IRI_H
+
+#include "sip.h"
+
+struct sip_iri_rules {
+	const char *const
+		*kept_types; // lower case, "application/sdp"; borrowed. NULL: the default list
+	size_t kept_type_count;
+	bool keep_sdp_keys; // default no
+	bool drop_body; // whatever its type: for a message that does not fit the destination's PDU limit
+};
+
+enum sip_iri_result {
+	SIP_IRI_WHOLE,    // as received
+	SIP_IRI_WITHHELD, // a body or a part was removed
+	SIP_IRI_BLANKED,  // only SDP key material was blanked
+	SIP_IRI_NO_ROOM,  // `to` is too small; nothing useful was written
+};
+
+// Writes the payload of the X2 PDU (format 9). `message` must come from sip_parse(). The result is never longer than
+// the message plus 16 octets.
+enum sip_iri_result sip_iri_write(
+	const struct sip_message *message, const struct sip_iri_rules *rules, struct writer *to);
+
+#endif

@@ -1,0 +1,55 @@
+// Identities of subscribers in the one form in which they are compared (design: "as a telephone exchange would").
+//
+// sip:, sips:, tel: URIs, E.164 numbers and NAIs become canonical octets; two identities are the same subscriber when
+// kind and octets are equal. No allocation, no state: any thread.
+#ifndef X2TAP_IDENTITY_H
+#define X2TAP_IDENTITY_H
+
+#include "bytes.h"
+#include "sip_uri.h"
+
+enum identity_kind {
+	IDENTITY_NONE,
+	IDENTITY_URI, // user@host: user unescaped, case kept; host in lower case, no trailing dot, IPv6 expanded
+	IDENTITY_NUMBER, // E.164 digits without + and separators
+	IDENTITY_LOCAL_NUMBER, // a number that `numbering` cannot make global, digits as dialled (0-9 A-F * #)
+	IDENTITY_NAI, // user@realm, realm in lower case; or what else a user name holds
+};
+
+enum {
+	IDENTITY_MAX = 500
+}; // octets; a longer identity equals no target (targets that long are refused)
+
+struct identity {
+	uint8_t kind; // enum identity_kind
+	uint16_t len;
+	uint8_t octets[IDENTITY_MAX];
+};
+
+// How numbers are dialled here (configuration section `numbering`, and sip.number_domains).
+struct numbering {
+	char country_code[8];         // "49"; empty: local numbers stay IDENTITY_LOCAL_NUMBER
+	char national_prefix[8];      // "0": stands for +country_code; may be empty
+	char international_prefix[8]; // "00": stands for +; may be empty
+	const char *const *
+		number_domains; // hosts, lower case, where a digits-only user part is a number; borrowed
+	size_t number_domain_count;
+};
+
+// The identities that a URI shows: at most two (user@host, and the number it carries). tel: gives the number alone.
+// Numbers are tel: URIs, user=phone, user parts that begin with + and digits, and digits-only user parts at hosts in
+// number_domains. A global phone-context (+44...) makes a number global; a domain phone-context leaves it local unless it is in
+// number_domains. Returns how many were written to `out`.
+enum { IDENTITIES_PER_URI = 2 };
+size_t identities_of_uri(const struct sip_uri *uri, const struct numbering *n,
+	struct identity out[IDENTITIES_PER_URI]);
+
+bool identity_of_e164(struct bytes digits, struct identity *out); // false: not 1 to 15 digits
+bool identity_of_nai(struct bytes text, struct identity *out);    // false: empty or too long
+
+static inline bool identity_equal(const struct identity *a, const struct identity *b)
+{
+	return a->kind == b->kind && a->len == b->len && memcmp(a->octets, b->octets, a->len) == 0;
+}
+
+#endif

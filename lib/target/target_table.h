@@ -1,0 +1,100 @@
+// The compiled table: which tasks does a message or a packet belong to? Built aside from a target_set that has been adopted,
+// published with one pointer, never changed. Lookups hardly depend on the number of tasks, allocate nothing and may run on
+// any number of threads. Memory is that of the configured capacity, whatever the number of tasks.
+#ifndef X2TAP_TARGET_TABLE_H
+#define X2TAP_TARGET_TABLE_H
+
+#include "hash.h"
+#include "task.h"
+
+struct target_table;
+
+// Copies what it needs: `set` may be freed later, but not `numbering`. NULL with *error.
+struct target_table *target_table_new(const struct target_set *set, size_t capacity,
+	const struct hash_key *key, const struct numbering *numbering, struct error *error);
+void target_table_free(struct target_table *table); // wipes; NULL does nothing
+
+// Rules of comparison that the table was built with.
+const struct numbering *target_table_numbering(const struct target_table *table);
+
+// --- every frame ---------------------------------------------------------------------------------------------
+// Whether an address (or, for port-only tasks, a port) could be a target's: never false for one that is, rarely true for one
+// that is not. The filter is the part that the data path reads for every frame; its layout is open so that this inlines.
+
+enum { TARGET_FILTER_LENGTHS = 33 }; // IPv4 /0 to /32
+
+struct target_filter {
+	const uint64_t *words; // a power of two of 64-bit words
+	uint64_t word_mask;
+	uint64_t seed;                  // per start
+	uint8_t ipv4_count, ipv6_count; // prefix lengths in use
+	uint8_t ipv4_lengths[33], ipv6_lengths[129];
+	uint32_t ipv4_masks[33];               // host order, for ipv4_lengths[i]
+	bool has_ports;                        // some task is ordered by port alone
+	const uint64_t *udp_ports, *tcp_ports; // 65,536 bits each
+};
+const struct target_filter *target_table_filter(const struct target_table *table);
+
+// Two bits of one word, chosen by a multiplicative hash of (seed, address part, prefix length).
+static inline bool target_filter_test(const struct target_filter *f, uint64_t key)
+{
+	uint64_t h = (key ^ f->seed) * 0x9e3779b97f4a7c15;
+	h ^= h >> 32;
+	uint64_t bits = 1ull << (h & 63) | 1ull << (h >> 6 & 63);
+	return (f->words[h >> 12 & f->word_mask] & bits) == bits;
+}
+
+static inline uint64_t target_filter_key_ipv4(uint32_t masked, uint8_t length)
+{
+	return (uint64_t)masked << 8 | length;
+}
+
+// `high` and `low`: the masked address in host order.
+static inline uint64_t target_filter_key_ipv6(uint64_t high, uint64_t low, uint8_t length)
+{
+	return (high * 0xff51afd7ed558ccd) ^ ((low + length) * 0xc4ceb9fe1a85ec53) ^
+	       (uint64_t)length << 56;
+}
+
+static inline bool target_filter_ipv4(const struct target_filter *f, uint32_t address) // host order
+{
+	for (unsigned i = 0; i < f->ipv4_count; i++)
+		if (target_filter_test(f,
+			    target_filter_key_ipv4(address & f->ipv4_masks[i], f->ipv4_lengths[i])))
+			return true;
+	return false;
+}
+
+bool target_filter_ipv6(const struct target_filter *f, const uint8_t address[static 16]);
+
+// --- the few that matter ---------------------------------------------------------------------------------------
+
+// An identity seen in a message, and where. `uri` (borrowed, may be NULL) is what it was read from, for targets that state
+// port, password or parameters.
+struct sighting {
+	struct identity identity;
+	const struct sip_uri *uri;
+	uint8_t role; // the caller's number for where it stood, below 32
+};
+
+enum { END_SOURCE = 1, END_DESTINATION = 2 };
+
+struct match {
+	uint32_t slot, generation; // see struct task
+	uint8_t ends; // END_ bits: which end of the flow the address and port identifiers held for; 0 if the task has none
+	uint32_t
+		roles; // bit r: a sighting of role r was the task's identity; 0 if the task has none
+};
+
+// Every task all of whose identifiers hold for this message: addresses and ports for the same end of `flow`, the identity
+// among `sightings`. Each task once. Writes at most `max` and returns how many there are (more than `max`: call again
+// with more room; order is stable).
+size_t target_table_match(const struct target_table *table, const struct flow *flow,
+	const struct sighting *sightings, size_t sighting_count, struct match *out, size_t max);
+
+// Whether (slot, generation) is still ordered: state of ended or changed tasks is void.
+bool target_table_holds(const struct target_table *table, uint32_t slot, uint32_t generation);
+
+size_t target_table_capacity(const struct target_table *table);
+
+#endif

@@ -1,0 +1,100 @@
+// Tasks and destinations as X1 orders them (TS 103 221-1: TaskDetails, DestinationDetails), however they came.
+//
+// A set is built aside, then never changed: any thread may read it while its owner keeps it. It holds target
+// identifiers, so target_set_free() wipes it.
+#ifndef X2TAP_TASK_H
+#define X2TAP_TASK_H
+
+#include "error.h"
+#include "identity.h"
+#include "packet.h"
+#include "uuid.h"
+
+enum identifier_type {
+	IDENTIFIER_IPV4_ADDRESS,
+	IDENTIFIER_IPV6_ADDRESS,
+	IDENTIFIER_IPV4_CIDR,
+	IDENTIFIER_IPV6_CIDR,
+	IDENTIFIER_TCP_PORT,
+	IDENTIFIER_TCP_PORT_RANGE,
+	IDENTIFIER_TCP_PORT_LIST,
+	IDENTIFIER_UDP_PORT,
+	IDENTIFIER_UDP_PORT_RANGE,
+	IDENTIFIER_UDP_PORT_LIST,
+	IDENTIFIER_SIP_URI,
+	IDENTIFIER_TEL_URI,
+	IDENTIFIER_E164_NUMBER,
+	IDENTIFIER_IMPU,
+	IDENTIFIER_IMPI,
+	IDENTIFIER_NAI,
+	IDENTIFIER_TYPES
+};
+const char *identifier_element(enum identifier_type type); // the X1 element name, e.g. "sipUri"
+
+struct port_range {
+	uint16_t first, last;
+};
+
+struct identifier {
+	enum identifier_type type;
+	char *fragment; // the inside of the X1 TargetIdentifier element, as provisioned: attribute 17; NUL-terminated
+
+	struct address address; // addresses and prefixes
+	uint8_t prefix_len;
+
+	const struct port_range *ports; // ports, ranges and lists
+	uint16_t port_count;
+
+	const struct identity *identity; // party identities
+	// What a sipUri or impu target states beyond user and host, and which must then hold too:
+	const struct sip_uri *stated; // NULL: nothing
+};
+
+enum {
+	TASK_MAX_IDENTIFIERS = 3
+}; // one address or prefix, one port range or list, one party identity
+
+struct task {
+	struct uuid xid;
+	struct uuid header_xid; // goes into PDUs: the product id if there is one, else the XID
+	bool has_product_id;
+	struct identifier identifiers[TASK_MAX_IDENTIFIERS];
+	uint8_t identifier_count;
+	uint32_t *destinations; // indexes into the set's destinations
+	uint32_t destination_count;
+
+	// Set by target_set_adopt(). A slot is a small number that a task keeps as long as its XID stays ordered; the
+	// generation changes when what is ordered changes, so that state of the old order is not used for the new one.
+	uint32_t slot, generation;
+	uint64_t fingerprint; // of all that is ordered, for "unchanged"
+};
+
+struct destination {
+	struct uuid did;
+	char *friendly_name; // or NULL
+	struct address address;
+	uint16_t port;
+	uint32_t line; // in the target file, 0 if it came otherwise
+};
+
+struct target_set {
+	struct task *tasks;
+	size_t task_count;
+	struct destination *destinations;
+	size_t destination_count;
+	size_t slot_limit;           // all slots are below this
+	const struct task **by_slot; // slot_limit pointers; NULL: free. Set by target_set_adopt()
+	void *memory;                // owned blocks, see task.c
+};
+
+void target_set_free(struct target_set *set);
+
+struct target_changes {
+	size_t added, changed, removed, same;
+};
+// Gives the tasks of `fresh` their slots and generations: those of the same XID in `current` (NULL: none) where nothing
+// changed keep both, changed ones keep the slot, the rest take free slots. -ENOSPC when more than `capacity` tasks.
+int target_set_adopt(struct target_set *fresh, const struct target_set *current, uint32_t capacity,
+	struct target_changes *changes, struct error *error);
+
+#endif
