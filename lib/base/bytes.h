@@ -107,7 +107,9 @@ static inline uint8_t read_u8(struct reader *r)
 static inline uint16_t read_be16(struct reader *r)
 {
 	struct bytes b = read_bytes(r, 2);
-	return b.len ? (uint16_t)(b.at[0] << 8 | b.at[1]) : 0;
+	if (b.len == 0)
+		return 0;
+	return (uint16_t)(b.at[0] << 8 | b.at[1]);
 }
 
 static inline uint32_t read_be32(struct reader *r)
