@@ -37,12 +37,14 @@ struct problems {
 	unsigned count; // all that were found, the unprinted included
 	unsigned kept;  // at most PROBLEMS_MAX are kept as text
 	int first_code; // X1 error code of the first problem that has one, else 0
+	struct yaml_mark first_code_mark;
 };
 enum { PROBLEMS_MAX = 1000 };
 
 void problems_init(struct problems *p, const char *file);
 void problems_fini(struct problems *p);
-// Adds "file:line:col: error: <format>". `code` is an X1 error code (TS 103 221-1 table 6.7-3) or 0.
+// Adds "file:line:col: error: <format>", or "file: error: <format>" when at.line is 0. `code` is an X1 error code
+// (TS 103 221-1 table 6.7-3) or 0. Control characters are shown as '?'.
 void problems_add(struct problems *p, struct yaml_mark at, int code, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
@@ -52,7 +54,15 @@ struct yaml_document;
 // document gives an empty map. Syntax slips that addresses invite (unquoted "[2001:db8::1]:42069", a plain scalar that
 // ends in ':', tabs) are explained: "quote the address".
 struct yaml_document *yaml_parse(struct bytes text, struct problems *problems);
-void yaml_free(struct yaml_document *document); // wipes the text: it may name targets
+
+// Wipes the text (it may name targets) and frees it. Inline, because libyaml has a symbol of the name yaml_free, which a
+// function of ours would replace inside libyaml.
+void yaml_document_wipe(struct yaml_document *document);
+static inline void yaml_free(struct yaml_document *document)
+{
+	yaml_document_wipe(document);
+}
+
 const struct yaml_node *yaml_root(const struct yaml_document *document);
 
 // The value of `key` in a map, or NULL.
