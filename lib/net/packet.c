@@ -64,10 +64,9 @@ static bool is_tunnel_protocol(uint8_t protocol)
 	}
 }
 
-// Only the destination is looked at where a client picks its own port; GTP-U and L2TP answer to and from theirs.
-static bool is_tunnel_port(uint16_t source, uint16_t destination)
+bool packet_is_tunnel_port(uint16_t port)
 {
-	switch (destination) {
+	switch (port) {
 	case PORT_L2TP:
 	case PORT_GTPU:
 	case PORT_TEREDO:
@@ -75,8 +74,15 @@ static bool is_tunnel_port(uint16_t source, uint16_t destination)
 	case PORT_GENEVE:
 		return true;
 	default:
-		return source == PORT_GTPU || source == PORT_L2TP || source == PORT_TEREDO;
+		return false;
 	}
+}
+
+// VXLAN and Geneve senders pick their source port by flow, so there the destination alone tells.
+static bool is_tunnel(uint16_t source, uint16_t destination)
+{
+	return packet_is_tunnel_port(destination) ||
+	       (packet_is_tunnel_port(source) && source != PORT_VXLAN && source != PORT_GENEVE);
 }
 
 static enum packet_class parse_transport(struct bytes payload, uint8_t protocol, struct packet *out)
@@ -103,7 +109,7 @@ static enum packet_class parse_transport(struct bytes payload, uint8_t protocol,
 		return PACKET_MALFORMED;
 	out->payload = bytes_slice(
 		payload, UDP_HEADER_LEN, length ? (size_t)length - UDP_HEADER_LEN : SIZE_MAX);
-	return is_tunnel_port(source, destination) ? PACKET_TUNNEL : PACKET_UDP;
+	return is_tunnel(source, destination) ? PACKET_TUNNEL : PACKET_UDP;
 }
 
 static struct address address_of(uint8_t family, struct bytes octets)

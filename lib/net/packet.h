@@ -39,9 +39,13 @@ enum {
 };
 
 // Looks at one frame that starts with an Ethernet header. `out->flow` holds what was reached: addresses from the IP
-// header on, ports only for PACKET_UDP and PACKET_TCP; `out->payload` only for PACKET_UDP. Checksums are not judged: a
+// header on, ports only for PACKET_UDP and PACKET_TCP; `out->payload` for UDP, also when its
+// port says tunnel (a telephone may have picked that port). Checksums are not judged: a
 // wrong one is no reason to overlook a message.
 enum packet_class packet_parse(struct bytes frame, struct packet *out);
+
+// Whether a UDP port, as source or destination, can make a datagram PACKET_TUNNEL.
+bool packet_is_tunnel_port(uint16_t port);
 
 // Counter name and help text of a class.
 const char *packet_class_name(enum packet_class class);

@@ -1,0 +1,328 @@
+#include "dataplane.h"
+
+#include <errno.h>
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "worker.h"
+
+// A block on the worker's NUMA node, zeroed, from a cache line on.
+static void *take_memory(size_t len, unsigned lcore)
+{
+	return rte_zmalloc_socket("x2tap", len, CACHE_LINE, (int)rte_lcore_to_socket_id(lcore));
+}
+
+static int count_workers(const struct config *config, unsigned *out, struct error *error)
+{
+	unsigned lcores = rte_lcore_count() - 1;
+	if (lcores == 0)
+		return error_set(error, -EINVAL,
+			"EAL has one lcore: x2tap needs one for control and one for each worker. Give it more, e.g. -l 0,1 or, on "
+			"few cores, --lcores '0@0,1@1'");
+	if (config->workers > lcores)
+		return error_set(error, -EINVAL,
+			"workers: %u are wanted, but EAL has %u worker lcore(s) beside the main one: give more with -l, or set workers: %u",
+			config->workers, lcores, lcores);
+	*out = config->workers ? config->workers : RTE_MIN(lcores, (unsigned)CONFIG_MAX_WORKERS);
+	return 0;
+}
+
+static struct sip_events_config sip_config(const struct config *config)
+{
+	return (struct sip_events_config){
+		.max_sessions = config->sip.max_sessions,
+		.max_duplicates = config->sip.max_duplicates,
+		.duplicate_window_ns = (uint64_t)config->sip.duplicate_window_ms * 1000000,
+		.session_idle_ns = (uint64_t)config->sip.session_idle_ms * 1000000,
+		.trust_from = config->sip.trust_from,
+	};
+}
+
+static int make_worker(struct dataplane *d, const struct config *config, unsigned index,
+	unsigned lcore, struct error *error)
+{
+	struct worker *w = take_memory(sizeof *w, lcore);
+	if (!w)
+		return error_set(error, -ENOMEM,
+			"worker %u: no memory: reserve more hugepages (or -m with --no-huge)",
+			index);
+	d->workers[index] = w;
+	w->dataplane = d;
+	w->index = index;
+	w->lcore = lcore;
+	w->sip_ports = d->sip_ports;
+	w->special_ports = d->special_ports;
+	w->recognise = config->sip.recognise;
+	w->paths = take_memory(sizeof *w->paths * MAX_PATHS, lcore);
+	w->scratch = take_memory(SCRATCH_OCTETS, lcore);
+	w->events = record_ring_new((size_t)config->event_ring_kib * 1024);
+	struct sip_events_config sip = sip_config(config);
+	w->sip_events = sip_events_new(&sip, &d->key);
+	if (!w->paths || !w->scratch || !w->events || !w->sip_events)
+		return error_set(error, -ENOMEM,
+			"worker %u: no memory for its tables: lower sip.max_sessions, sip.max_duplicates or event_ring_kib, or reserve "
+			"more hugepages (or -m with --no-huge)",
+			index);
+	return 0;
+}
+
+// A ring from every worker to every other.
+static int join_workers(struct dataplane *d, struct error *error)
+{
+	for (unsigned from = 0; from < d->worker_count; from++) {
+		for (unsigned to = 0; to < d->worker_count; to++) {
+			if (from == to)
+				continue;
+			char name[RTE_RING_NAMESIZE];
+			snprintf(name, sizeof name, "x2tap_%u_to_%u", from, to);
+			struct rte_ring *ring = rte_ring_create_elem(name, sizeof(struct handover),
+				HANDOVER_RING, (int)rte_lcore_to_socket_id(d->workers[to]->lcore),
+				RING_F_SP_ENQ | RING_F_SC_DEQ);
+			if (!ring)
+				return error_set(error, -ENOMEM,
+					"workers: no memory for the rings between them: reserve more hugepages (or "
+					"-m with --no-huge)");
+			d->workers[from]->outbound[to] = ring;
+			d->workers[to]->inbound[from] = ring;
+		}
+	}
+	return 0;
+}
+
+static void mark_port(uint64_t *bits, uint16_t port)
+{
+	bits[port / 64] |= 1ull << (port % 64);
+}
+
+static void mark_ports(struct dataplane *d, const struct config *config)
+{
+	for (size_t i = 0; i < config->sip.port_count; i++) {
+		mark_port(d->sip_ports, config->sip.ports[i]);
+		mark_port(d->special_ports, config->sip.ports[i]);
+	}
+	for (unsigned port = 0; port <= UINT16_MAX; port++)
+		if (packet_is_tunnel_port((uint16_t)port))
+			mark_port(d->special_ports, (uint16_t)port);
+}
+
+static void find_timestamps(struct dataplane *d)
+{
+	int offset = rte_mbuf_dynfield_lookup(RTE_MBUF_DYNFIELD_TIMESTAMP_NAME, NULL);
+	int bit = rte_mbuf_dynflag_lookup(RTE_MBUF_DYNFLAG_RX_TIMESTAMP_NAME, NULL);
+	for (unsigned i = 0; i < d->worker_count; i++) {
+		d->workers[i]->timestamp_offset = offset;
+		d->workers[i]->timestamp_flag = offset >= 0 && bit >= 0 ? 1ull << bit : 0;
+	}
+}
+
+static int make_rcu(struct dataplane *d, struct error *error)
+{
+	d->rcu = rte_zmalloc("x2tap_rcu", rte_rcu_qsbr_get_memsize(d->worker_count), CACHE_LINE);
+	if (!d->rcu || rte_rcu_qsbr_init(d->rcu, d->worker_count) != 0)
+		return error_set(error, -ENOMEM, "no memory for %u workers", d->worker_count);
+	for (unsigned i = 0; i < d->worker_count; i++)
+		rte_rcu_qsbr_thread_register(d->rcu, i);
+	return 0;
+}
+
+struct dataplane *dataplane_new(const struct config *config, const struct hash_key *key,
+	void (*warn)(const char *line), struct error *error)
+{
+	struct dataplane *d = aligned_alloc(CACHE_LINE, sizeof *d);
+	if (!d) {
+		error_set(error, -ENOMEM, "no memory");
+		return NULL;
+	}
+	*d = (struct dataplane){.key = *key};
+	frame_clock_init(&d->clock);
+	mark_ports(d, config);
+	unsigned wanted;
+	if (count_workers(config, &wanted, error) != 0)
+		goto fail;
+	unsigned lcore;
+	RTE_LCORE_FOREACH_WORKER(lcore)
+	{
+		if (d->worker_count == wanted)
+			break;
+		d->worker_count++;
+		if (make_worker(d, config, d->worker_count - 1, lcore, error) != 0)
+			goto fail;
+	}
+	if (join_workers(d, error) != 0 || make_rcu(d, error) != 0 ||
+		ports_open(d, config, warn, error) != 0)
+		goto fail;
+	find_timestamps(d);
+	return d;
+fail:
+	dataplane_free(d);
+	return NULL;
+}
+
+static void free_worker(struct worker *w)
+{
+	if (!w)
+		return;
+	for (unsigned i = 0; i < CONFIG_MAX_WORKERS; i++)
+		rte_ring_free(w->inbound[i]);
+	sip_events_free(w->sip_events);
+	record_ring_free(w->events);
+	if (w->scratch)
+		explicit_bzero(w->scratch, SCRATCH_OCTETS);
+	rte_free(w->scratch);
+	rte_free(w->paths);
+	rte_free(w);
+}
+
+void dataplane_free(struct dataplane *d)
+{
+	if (!d)
+		return;
+	if (d->launched) {
+		dataplane_stop(d);
+		rte_eal_mp_wait_lcore();
+	}
+	ports_close(d);
+	for (unsigned i = 0; i < d->retired_count; i++)
+		target_table_free(d->retired[i].table);
+	target_table_free(atomic_load(&d->table));
+	for (unsigned i = 0; i < d->worker_count; i++)
+		free_worker(d->workers[i]);
+	rte_free(d->rcu);
+	free(d);
+}
+
+int dataplane_start(struct dataplane *d, struct target_table *table, struct error *error)
+{
+	atomic_store(&d->table, table);
+	atomic_store(&d->receiving, d->worker_count);
+	for (unsigned i = 0; i < d->worker_count; i++) {
+		int result =
+			rte_eal_remote_launch(worker_main, d->workers[i], d->workers[i]->lcore);
+		if (result != 0)
+			return error_set(error, result,
+				"worker %u cannot be started on lcore %u: %s", i,
+				d->workers[i]->lcore, rte_strerror(-result));
+		d->launched = true;
+	}
+	return 0;
+}
+
+void dataplane_publish(struct dataplane *d, struct target_table *table)
+{
+	while (d->retired_count ==
+		RTE_DIM(d->retired)) { // workers pass a quiescent point every turn
+		dataplane_tick(d);
+		usleep(100);
+	}
+	// release: pairs with the acquire in worker_main
+	struct target_table *old = atomic_exchange_explicit(&d->table, table, memory_order_acq_rel);
+	d->retired[d->retired_count++] = (struct retired){old, rte_rcu_qsbr_start(d->rcu)};
+}
+
+void dataplane_tick(struct dataplane *d)
+{
+	frame_clock_adjust(&d->clock);
+	unsigned kept = 0;
+	for (unsigned i = 0; i < d->retired_count; i++) {
+		if (rte_rcu_qsbr_check(d->rcu, d->retired[i].token, false) == 1)
+			target_table_free(d->retired[i].table);
+		else
+			d->retired[kept++] = d->retired[i];
+	}
+	d->retired_count = kept;
+}
+
+unsigned dataplane_worker_count(const struct dataplane *d)
+{
+	return d->worker_count;
+}
+
+struct record_ring *dataplane_events(struct dataplane *d, unsigned worker)
+{
+	return d->workers[worker]->events;
+}
+
+void dataplane_stop(struct dataplane *d)
+{
+	atomic_store_explicit(&d->stop, true, memory_order_relaxed);
+}
+
+bool dataplane_stopped(const struct dataplane *d)
+{
+	for (unsigned i = 0; i < d->worker_count; i++)
+		if (!atomic_load_explicit(&d->workers[i]->finished,
+			    memory_order_acquire)) // pairs with worker_main's release
+			return false;
+	return true;
+}
+
+size_t dataplane_port_count(const struct dataplane *d)
+{
+	return d->port_count;
+}
+
+static void add_path_counters(const struct path *path, struct dataplane_port_counters *out)
+{
+	out->received += path->received;
+	out->received_octets += path->received_octets;
+	out->forwarded += path->forwarded;
+	out->absorbed += path->absorbed;
+	out->dropped += path->dropped;
+	uint64_t others = 0;
+	for (unsigned c = 0; c < PACKET_CLASSES; c++) {
+		out->classes[c] += path->classes[c];
+		others += path->classes[c];
+	}
+	out->classes[PACKET_UDP] += path->received - others;
+}
+
+void dataplane_port_counters(
+	const struct dataplane *d, size_t index, struct dataplane_port_counters *out)
+{
+	const struct port *port = &d->ports[index];
+	*out = (struct dataplane_port_counters){.ipid = port->ipid, .rx_queues = port->rx_queues};
+	memcpy(out->device, port->device, sizeof out->device);
+	for (unsigned i = 0; i < d->worker_count; i++)
+		for (uint16_t p = 0; p < d->workers[i]->path_count; p++)
+			if (d->workers[i]->paths[p].port_index == index)
+				add_path_counters(&d->workers[i]->paths[p], out);
+	struct rte_eth_link link;
+	struct rte_eth_stats stats;
+	out->link_up = rte_eth_link_get_nowait(port->id, &link) == 0 && link.link_status;
+	if (rte_eth_stats_get(port->id, &stats) == 0) {
+		out->nic_missed = stats.imissed;
+		out->nic_errors = stats.ierrors;
+		out->nic_no_mbuf = stats.rx_nombuf;
+	}
+}
+
+// Both structs hold nothing but uint64_t counters, so a sum over workers is one over words.
+static void add_words(void *sum, const void *part, size_t size)
+{
+	uint64_t *to = sum;
+	const uint64_t *from = part;
+	for (size_t i = 0; i < size / sizeof *to; i++)
+		to[i] += from[i];
+}
+
+void dataplane_totals(const struct dataplane *d, struct dataplane_totals *out)
+{
+	*out = (struct dataplane_totals){0};
+	for (unsigned i = 0; i < d->worker_count; i++) {
+		add_words(&out->signalling, &d->workers[i]->counters, sizeof out->signalling);
+		add_words(
+			&out->sip, sip_events_counters(d->workers[i]->sip_events), sizeof out->sip);
+	}
+}
+
+uint64_t dataplane_received(const struct dataplane *d)
+{
+	uint64_t total = 0;
+	for (unsigned i = 0; i < d->worker_count; i++)
+		for (uint16_t p = 0; p < d->workers[i]->path_count; p++)
+			total += d->workers[i]->paths[p].received;
+	return total;
+}

@@ -1,0 +1,89 @@
+// The data path: ports, queues, workers. The one library that knows DPDK.
+//
+// A worker polls its RX queues, classifies each burst, sends it on unchanged, and only then looks closely at the few
+// frames that may be signalling; what belongs to a task goes into its record ring as a struct event for the control
+// core. Every function here is the control core's (EAL's main lcore) and may allocate, except where said.
+#ifndef X2TAP_DATAPLANE_H
+#define X2TAP_DATAPLANE_H
+
+#include "config.h"
+#include "error.h"
+#include "hash.h"
+#include "packet.h"
+#include "record_ring.h"
+#include "sip.h"
+#include "sip_events.h"
+#include "target_table.h"
+
+enum { DATAPLANE_PORT_NAME = 64 };
+
+// What one RX side of a port has come to. Laws: received = forwarded + absorbed + dropped, and
+// received = the sum of classes.
+struct dataplane_port_counters {
+	char device[DATAPLANE_PORT_NAME];
+	const char *ipid;
+	bool link_up;
+	uint16_t rx_queues;
+	uint64_t received, received_octets;
+	uint64_t forwarded; // taken by the other port of the pair
+	uint64_t absorbed;  // of a mirror port: seen and freed
+	uint64_t dropped;   // the other port's TX queue did not take it, after the retries
+	uint64_t classes[PACKET_CLASSES];
+	uint64_t nic_missed, nic_errors, nic_no_mbuf; // of the driver: never reached x2tap
+};
+
+// Of one worker, or summed. Law: sip_candidates = analysed + lost_handover, in datagrams, and
+// messages = parsed + defective, taken + lost_handover_messages.
+struct dataplane_signalling {
+	uint64_t
+		datagrams; // UDP payloads looked at as SIP: configured ports, or a start line elsewhere
+	uint64_t keepalives;    // of these, empty or CRLF and NUL only
+	uint64_t not_sip;       // of these, nothing that can be read as SIP
+	uint64_t with_messages; // of these, at least one message
+	uint64_t messages;      // SIP messages read
+	uint64_t parsed;        // without defect
+	uint64_t defective;     // with at least one defect; looked at and reported all the same
+	uint64_t defects[SIP_DEFECT_COUNT];
+	uint64_t excess;        // octets behind a message that are no further message: datagrams
+	uint64_t taken;         // messages that reached the worker that owns their session
+	uint64_t lost_handover; // messages whose owner's ring was full
+	uint64_t target_frames
+		[PACKET_CLASSES]; // LI only: frames of address targets that yield no event, by class
+	uint64_t busy_cycles, busy_frames; // TSC cycles spent in polls that found frames
+};
+
+struct dataplane_totals {
+	struct dataplane_signalling signalling;
+	struct sip_events_counters sip;
+};
+
+struct dataplane;
+
+// Checks the configuration against what EAL and the ports offer, configures and starts the ports. NULL with a text that
+// says what to change. What a port cannot do but needs not (MTU, promiscuous mode) comes as a line to `warn`.
+struct dataplane *dataplane_new(const struct config *config, const struct hash_key *key,
+	void (*warn)(const char *line), struct error *error);
+void dataplane_free(struct dataplane *d); // stops and closes the ports
+
+// Launches the workers with the first table, which dataplane takes over.
+int dataplane_start(struct dataplane *d, struct target_table *table, struct error *error);
+// Publishes a table, which dataplane takes over; the one before is freed once every worker has passed a quiescent point.
+void dataplane_publish(struct dataplane *d, struct target_table *table);
+// Housekeeping: frees retired tables, keeps the frame clock to CLOCK_REALTIME. Call at least every 100 ms.
+void dataplane_tick(struct dataplane *d);
+
+unsigned dataplane_worker_count(const struct dataplane *d);
+// Events of one worker; the control core is their reader.
+struct record_ring *dataplane_events(struct dataplane *d, unsigned worker);
+
+// Ends polling; workers finish what they hold and hand it over. Poll dataplane_stopped(), draining events meanwhile.
+void dataplane_stop(struct dataplane *d);
+bool dataplane_stopped(const struct dataplane *d);
+
+size_t dataplane_port_count(const struct dataplane *d);
+void dataplane_port_counters(
+	const struct dataplane *d, size_t index, struct dataplane_port_counters *out);
+void dataplane_totals(const struct dataplane *d, struct dataplane_totals *out);
+uint64_t dataplane_received(const struct dataplane *d); // frames, over all ports
+
+#endif
