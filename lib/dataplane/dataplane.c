@@ -77,7 +77,8 @@ static int join_workers(struct dataplane *d, struct error *error)
 			if (from == to)
 				continue;
 			char name[RTE_RING_NAMESIZE];
-			snprintf(name, sizeof name, "x2tap_%u_to_%u", from, to);
+			snprintf(name, sizeof name, "x2tap_%hhu_to_%hhu", (unsigned char)from,
+				(unsigned char)to);
 			struct rte_ring *ring = rte_ring_create_elem(name, sizeof(struct handover),
 				HANDOVER_RING, (int)rte_lcore_to_socket_id(d->workers[to]->lcore),
 				RING_F_SP_ENQ | RING_F_SC_DEQ);
@@ -113,7 +114,7 @@ static void find_timestamps(struct dataplane *d)
 	int offset = rte_mbuf_dynfield_lookup(RTE_MBUF_DYNFIELD_TIMESTAMP_NAME, NULL);
 	int bit = rte_mbuf_dynflag_lookup(RTE_MBUF_DYNFLAG_RX_TIMESTAMP_NAME, NULL);
 	for (unsigned i = 0; i < d->worker_count; i++) {
-		d->workers[i]->timestamp_offset = offset;
+		d->workers[i]->timestamp_offset = (size_t)RTE_MAX(offset, 0);
 		d->workers[i]->timestamp_flag = offset >= 0 && bit >= 0 ? 1ull << bit : 0;
 	}
 }
@@ -139,14 +140,11 @@ struct dataplane *dataplane_new(const struct config *config, const struct hash_k
 	*d = (struct dataplane){.key = *key};
 	frame_clock_init(&d->clock);
 	mark_ports(d, config);
-	unsigned wanted;
+	unsigned wanted = 0;
 	if (count_workers(config, &wanted, error) != 0)
 		goto fail;
-	unsigned lcore;
-	RTE_LCORE_FOREACH_WORKER(lcore)
-	{
-		if (d->worker_count == wanted)
-			break;
+	unsigned lcore = rte_get_next_lcore(UINT32_MAX, 1, 0);
+	for (; d->worker_count < wanted; lcore = rte_get_next_lcore(lcore, 1, 0)) {
 		d->worker_count++;
 		if (make_worker(d, config, d->worker_count - 1, lcore, error) != 0)
 			goto fail;

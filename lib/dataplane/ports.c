@@ -21,15 +21,10 @@ struct side {
 
 static void name_ports(struct writer *w)
 {
-	uint16_t id;
-	const char *separator = "";
-	RTE_ETH_FOREACH_DEV(id)
-	{
+	for (uint16_t id = 0; id < RTE_MAX_ETHPORTS; id++) {
 		char name[RTE_ETH_NAME_MAX_LEN];
-		if (rte_eth_dev_get_name_by_port(id, name) == 0) {
-			write_format(w, "%s%s", separator, name);
-			separator = ", ";
-		}
+		if (rte_eth_dev_is_valid_port(id) && rte_eth_dev_get_name_by_port(id, name) == 0)
+			write_format(w, "%s%s", w->len ? ", " : "", name);
 	}
 }
 

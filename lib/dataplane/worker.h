@@ -59,8 +59,8 @@ struct worker {
 	const uint64_t *sip_ports;     // 65,536 bits
 	const uint64_t *special_ports; // these and the ports that say tunnel: not for the short way
 	bool recognise;
-	int timestamp_offset; // of the mbuf dynamic field, or -1
-	uint64_t timestamp_flag;
+	size_t timestamp_offset; // of the mbuf's dynamic field
+	uint64_t timestamp_flag; // 0: no driver gives timestamps
 	struct sip_events *sip_events;
 	struct record_ring *events;
 	struct rte_ring *inbound[CONFIG_MAX_WORKERS];  // from worker i; NULL for itself
