@@ -42,6 +42,16 @@ static inline uint8_t *event_payload(struct event *e)
 	return (uint8_t *)(event_tasks(e) + e->task_count);
 }
 
+static inline const struct event_task *event_tasks_view(const struct event *e)
+{
+	return (const struct event_task *)(const void *)(e + 1);
+}
+
+static inline struct bytes event_payload_view(const struct event *e)
+{
+	return bytes_of(event_tasks_view(e) + e->task_count, e->payload_len);
+}
+
 static inline size_t event_size(size_t task_count, size_t payload_len)
 {
 	return sizeof(struct event) + task_count * sizeof(struct event_task) + payload_len;
