@@ -1,0 +1,364 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "config_value.h"
+
+enum {
+	MAX_FILE = 1024 * 1024, // octets
+	MAX_DEVICES = 2 * CONFIG_MAX_PORTS
+};
+
+// Devices named so far, to find one that is used twice.
+struct devices {
+	const struct yaml_node *at[MAX_DEVICES];
+	size_t count;
+};
+
+// --- any section ---------------------------------------------------------------------------------------------
+
+// Path of an option in messages: "sip.trust_from", or "nfid" at the top.
+static struct where where_in(const struct where *parent, const char *name)
+{
+	return where_of("%s%s%s", parent->text, parent->text[0] ? "." : "", name);
+}
+
+// Defaults are YAML in the table, so they go the way of all values.
+static void set_defaults(struct reading *r, enum section_name section, void *base)
+{
+	size_t count;
+	const struct option *o = options_of(section, &count);
+	for (size_t i = 0; i < count; i++) {
+		if (!o[i].fallback)
+			continue;
+		struct yaml_document *d = yaml_parse(bytes_of_text(o[i].fallback), r->problems);
+		struct where where = where_of("default of %s", o[i].name);
+		if (d)
+			option_set(r, &o[i], base, yaml_root(d), &where);
+		yaml_free(d);
+	}
+}
+
+static void complain_of_key(struct reading *r, enum section_name section,
+	const struct yaml_node *value, const struct where *where)
+{
+	const char *near = key_nearest(section, value->key);
+	if (section == SECTION_TOP && section_is_planned(value->key)) {
+		complain(r, value->key_mark, where, "'%s' is not supported yet: take it out",
+			value->key);
+		return;
+	}
+	if (near) {
+		complain(r, value->key_mark, where, "unknown key '%s' (did you mean '%s'?)",
+			value->key, near);
+		return;
+	}
+	for (enum section_name s = SECTION_TARGETS; s < SECTIONS; s++)
+		if (option_find(s, value->key)) {
+			complain(r, value->key_mark, where, "unknown key '%s' (it belongs in '%s')",
+				value->key, section_at(s)->name);
+			return;
+		}
+	complain(r, value->key_mark, where, "unknown key '%s'", value->key);
+}
+
+static bool is_section(const char *key)
+{
+	for (enum section_name s = SECTION_TARGETS; s < SECTIONS; s++)
+		if (strcmp(section_at(s)->name, key) == 0)
+			return true;
+	return false;
+}
+
+static void require_options(struct reading *r, enum section_name section,
+	const struct yaml_node *map, const struct where *where)
+{
+	size_t count;
+	const struct option *o = options_of(section, &count);
+	for (size_t i = 0; i < count; i++)
+		if (o[i].required && !yaml_get(map, o[i].name)) {
+			struct where option = where_in(where, o[i].name);
+			char form[256];
+			struct writer w = writer_of(form, sizeof form - 1);
+			option_describe(&o[i], &w);
+			form[w.len] = '\0';
+			complain(r, map->mark, &option, "missing, and there is no default (%s)",
+				form);
+		}
+}
+
+// Every value of a map into its field of `base`. Sections within the top and device names within ports are read apart.
+static void read_options(struct reading *r, enum section_name section, const struct yaml_node *map,
+	void *base, const struct where *where)
+{
+	for (const struct yaml_node *value = map->first; value; value = value->next) {
+		if (section == SECTION_TOP && is_section(value->key))
+			continue;
+		const struct option *o = option_find(section, value->key);
+		struct where option = where_in(where, value->key);
+		if (o)
+			option_set(r, o, base, value, &option);
+		else
+			complain_of_key(r, section, value, where);
+	}
+	require_options(r, section, map, where);
+}
+
+static bool check_map(struct reading *r, const struct yaml_node *value, const struct where *where)
+{
+	if (value->kind != YAML_MAP)
+		complain(r, value->mark, where, "must be a map of options (key: value)");
+	return value->kind == YAML_MAP;
+}
+
+// --- ports ---------------------------------------------------------------------------------------------------
+
+static const char *device_take(struct reading *r, struct devices *devices,
+	const struct yaml_node *value, const struct where *where)
+{
+	const char *name = text_take(r, option_find(SECTION_PORTS, "mirror"), value, where);
+	if (!name)
+		return NULL;
+	for (size_t i = 0; i < devices->count; i++)
+		if (strcmp(devices->at[i]->text, value->text) == 0) {
+			complain(r, value->mark, where,
+				"device '%s' is used twice (first at line %u)", value->text,
+				devices->at[i]->mark.line);
+			return NULL;
+		}
+	if (devices->count < MAX_DEVICES)
+		devices->at[devices->count++] = value;
+	return name;
+}
+
+static void read_pair(struct reading *r, struct devices *devices, const struct yaml_node *pair,
+	struct config_port *port, const struct where *where)
+{
+	struct where at = where_in(where, "pair");
+	if (pair->kind != YAML_LIST || pair->len != 2) {
+		complain(r, pair->mark, &at, "must be a list of two device names, [a, b]");
+		return;
+	}
+	struct where first = where_of("%s[0]", at.text), second = where_of("%s[1]", at.text);
+	port->a = device_take(r, devices, pair->first, &first);
+	port->b = device_take(r, devices, pair->first->next, &second);
+}
+
+static void read_devices(struct reading *r, struct devices *devices, const struct yaml_node *entry,
+	struct config_port *port, const struct where *where)
+{
+	const struct yaml_node *pair = yaml_get(entry, "pair");
+	const struct yaml_node *mirror = yaml_get(entry, "mirror");
+	if (!pair == !mirror) {
+		complain(r, entry->mark, where, "must have either 'pair: [a, b]' or 'mirror: a'");
+	} else if (pair) {
+		read_pair(r, devices, pair, port, where);
+	} else {
+		struct where at = where_in(where, "mirror");
+		port->a = device_take(r, devices, mirror, &at);
+	}
+}
+
+static void read_ports(
+	struct reading *r, const struct yaml_node *list, const struct config_port *defaults)
+{
+	struct config *c = r->config;
+	struct where where = where_of("ports");
+	if (list->kind != YAML_LIST || !list->len || list->len > CONFIG_MAX_PORTS) {
+		complain(r, list->mark, &where, "must be a list of 1 to %d entries",
+			CONFIG_MAX_PORTS);
+		return;
+	}
+	struct devices devices = {.count = 0};
+	unsigned index = 0;
+	for (const struct yaml_node *entry = list->first; entry; entry = entry->next, index++) {
+		where = where_of("ports[%u]", index);
+		if (!check_map(r, entry, &where))
+			continue;
+		struct config_port *port = &c->ports[c->port_count++];
+		*port = *defaults;
+		port->mark = entry->mark;
+		read_options(r, SECTION_PORTS, entry, port, &where);
+		read_devices(r, &devices, entry, port, &where);
+	}
+}
+
+// --- destinations --------------------------------------------------------------------------------------------
+
+static void check_destination(struct reading *r, const struct yaml_node *map,
+	struct config_destination *d, const struct where *where)
+{
+	const struct yaml_node *redeliver = yaml_get(map, "redeliver");
+	struct where at = where_in(where, "redeliver");
+	if (!redeliver)
+		d->redeliver = d->keepalive;
+	else if (d->redeliver && !d->keepalive)
+		complain(r, redeliver->mark, &at,
+			"needs keepalive: without its answers nothing is known to have arrived");
+	if (d->keepalive && d->keepalive_timeout_ms <= d->keepalive_interval_ms)
+		complain(r, map->mark, where,
+			"keepalive_timeout must be longer than keepalive_interval");
+}
+
+static bool did_take(struct reading *r, const struct yaml_node *map, struct uuid *did)
+{
+	struct where where = where_of("destinations");
+	if (!uuid_parse(bytes_of_text(map->key), did)) {
+		complain(r, map->key_mark, &where, "'%s' is not a DID (a UUID)", map->key);
+		return false;
+	}
+	for (size_t i = 0; i < r->config->destination_count; i++)
+		if (uuid_equal(did, &r->config->destinations[i].did)) {
+			complain(r, map->key_mark, &where,
+				"DID %s stands here twice (first at line %u)", map->key,
+				r->config->destinations[i].mark.line);
+			return false;
+		}
+	return true;
+}
+
+static void read_destinations(struct reading *r, const struct yaml_node *map)
+{
+	struct config *c = r->config;
+	struct where where = where_of("destinations");
+	if (!check_map(r, map, &where))
+		return;
+	if (map->len > CONFIG_MAX_DESTINATIONS) {
+		complain(r, map->mark, &where, "holds %u entries, at most %d are possible",
+			map->len, CONFIG_MAX_DESTINATIONS);
+		return;
+	}
+	for (const struct yaml_node *entry = map->first; entry; entry = entry->next) {
+		where = where_of("destinations.%s", entry->key);
+		struct config_destination d = {.mark = entry->key_mark};
+		if (!did_take(r, entry, &d.did) || !check_map(r, entry, &where))
+			continue;
+		set_defaults(r, SECTION_DESTINATIONS, &d);
+		read_options(r, SECTION_DESTINATIONS, entry, &d, &where);
+		check_destination(r, entry, &d, &where);
+		c->destinations[c->destination_count++] = d;
+	}
+}
+
+// --- the file ------------------------------------------------------------------------------------------------
+
+static void read_section(struct reading *r, enum section_name section,
+	const struct yaml_node *value, struct config_port *port_defaults)
+{
+	const struct section *s = section_at(section);
+	struct where where = where_of("%s", s->name);
+	void *base = section == SECTION_PORT_DEFAULTS ? (void *)port_defaults : (void *)r->config;
+	if (section == SECTION_PORTS) {
+		read_ports(r, value, port_defaults);
+	} else if (section == SECTION_DESTINATIONS) {
+		read_destinations(r, value);
+	} else if (s->shape == SHAPE_PATH_OR_MAP && value->kind == YAML_SCALAR) {
+		size_t count;
+		option_set(r, options_of(section, &count), base, value, &where);
+	} else if (check_map(r, value, &where)) {
+		read_options(r, section, value, base, &where);
+	}
+}
+
+static void check_socket(struct reading *r, const struct yaml_node *root)
+{
+	const char *path = r->config->control.socket;
+	if (!path || strlen(path) < sizeof((struct sockaddr_un *)NULL)->sun_path)
+		return;
+	const struct yaml_node *control = yaml_get(root, "control");
+	const struct yaml_node *value = control ? yaml_get(control, "socket") : NULL;
+	struct where where = where_of("control.socket");
+	complain(r, value ? value->mark : root->mark, &where,
+		"the path of a socket has at most %zu octets, not %zu",
+		sizeof((struct sockaddr_un *)NULL)->sun_path - 1, strlen(path));
+}
+
+static void read_root(struct reading *r, const struct yaml_node *root)
+{
+	struct where top = where_of("%s", "");
+	struct config_port port_defaults = {0};
+	if (!check_map(r, root, &top))
+		return;
+	set_defaults(r, SECTION_PORT_DEFAULTS, &port_defaults);
+	for (enum section_name s = SECTION_TOP; s < SECTIONS; s++)
+		if (section_at(s)->shape != SHAPE_BY_DID && s != SECTION_PORT_DEFAULTS)
+			set_defaults(r, s, r->config);
+
+	read_options(r, SECTION_TOP, root, r->config, &top);
+	for (enum section_name s = SECTION_TARGETS; s < SECTIONS; s++) {
+		const struct yaml_node *value = yaml_get(root, section_at(s)->name);
+		if (value)
+			read_section(r, s, value, &port_defaults);
+		else if (section_at(s)->required)
+			complain(r, root->mark, &top, "%s: missing, and there is no default",
+				section_at(s)->name);
+	}
+	const struct yaml_node *destinations = yaml_get(root, "destinations");
+	if (destinations && destinations->len && !yaml_get(root, "tls"))
+		complain(r, destinations->mark, &top,
+			"tls: missing, and needed by destinations (cert, key and ca)");
+	check_socket(r, root);
+}
+
+// The whole file, or an empty view and a negative errno.
+static int read_file(const char *path, struct bytes *out)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	uint8_t *text = malloc(MAX_FILE + 1);
+	size_t len = 0;
+	ssize_t n = text ? 1 : -1;
+	while (n > 0 && len <= MAX_FILE) {
+		n = read(fd, text + len, MAX_FILE + 1 - len);
+		if (n > 0)
+			len += (size_t)n;
+		else if (n < 0 && errno == EINTR)
+			n = 1;
+	}
+	int error = n < 0 ? -errno : len > MAX_FILE ? -EFBIG : 0;
+	close(fd);
+	if (error)
+		free(text);
+	else
+		*out = bytes_of(text, len);
+	return error;
+}
+
+static const char *directory_of(struct reading *r, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return config_hold(r, bytes_of(path, slash ? (size_t)(slash - path) + 1 : 0));
+}
+
+struct config *config_load(const char *path, struct problems *problems)
+{
+	struct yaml_mark whole = {0, 0};
+	unsigned before = problems->count;
+	struct bytes text;
+	int result = read_file(path, &text);
+	if (result) {
+		problems_add(problems, whole, 0, "cannot be read: %s", strerror(-result));
+		return NULL;
+	}
+	struct yaml_document *document = yaml_parse(text, problems);
+	struct config *config = document ? calloc(1, sizeof *config) : NULL;
+	if (document && !config)
+		problems_add(problems, whole, 0, "out of memory");
+	if (config) {
+		struct reading r = {.config = config, .problems = problems};
+		r.directory = directory_of(&r, path);
+		if (r.directory)
+			read_root(&r, yaml_root(document));
+	}
+	yaml_free(document);
+	free((void *)(uintptr_t)text.at);
+	if (problems->count == before)
+		return config;
+	config_free(config);
+	return NULL;
+}

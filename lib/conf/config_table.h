@@ -1,0 +1,89 @@
+// The options of x2tap.yaml as one table, and their values as text. Internal to lib/conf.
+#ifndef X2TAP_CONFIG_TABLE_H
+#define X2TAP_CONFIG_TABLE_H
+
+#include "config.h"
+
+enum option_type {
+	OPTION_TEXT,      // printable UTF-8; least and greatest are octets
+	OPTION_DIGITS,    // decimal digits; least and greatest are their number
+	OPTION_PATH,      // relative to the configuration file
+	OPTION_NUMBER,    // uint16_t or uint32_t
+	OPTION_DURATION,  // uint32_t of milliseconds; least and greatest too
+	OPTION_BOOL,      // bool
+	OPTION_CHOICE,    // the value of one of `choices`: bool or uint16_t
+	OPTION_WORD,      // one of `choices`, kept as text
+	OPTION_LIST,      // struct config_list of words in lower case
+	OPTION_UDP_PORTS, // sip.ports and sip.port_count
+	OPTION_DEVICE,    // the one device of a mirror
+	OPTION_PAIR,      // the two devices of a pair
+};
+
+enum section_name {
+	SECTION_TOP,
+	SECTION_TARGETS,
+	SECTION_PORT_DEFAULTS,
+	SECTION_PORTS,
+	SECTION_TLS,
+	SECTION_DESTINATIONS,
+	SECTION_SIP,
+	SECTION_NUMBERING,
+	SECTION_CONTROL,
+	SECTIONS
+};
+
+enum section_shape {
+	SHAPE_MAP,
+	SHAPE_PATH_OR_MAP, // a scalar stands for the map's first option
+	SHAPE_LIST,        // a list of maps
+	SHAPE_BY_DID,      // a map of maps
+};
+
+struct section {
+	const char *name; // its key in the file; NULL: the file itself
+	enum section_shape shape;
+	bool required;
+	bool shown; // the sample shows it switched on
+	const char *
+		entry; // what stands before the options of an entry in manual and sample, NULL if not a list or by DID
+	const char *help;
+};
+
+struct choice {
+	const char *word; // NULL ends a list
+	uint32_t value;
+};
+
+struct option {
+	enum section_name section;
+	const char *name;
+	enum option_type type;
+	bool required;
+	const char *unit;         // what a number counts, or NULL
+	uint64_t least, greatest; // see option_type
+	const char *zero;         // what 0 means where it is allowed beside the range, or NULL
+	const char *fallback;     // the default as YAML; NULL: none
+	const char *sample;       // what the sample shows where there is no default
+	const struct choice *choices;
+	const char *help;
+	size_t offset, size; // of the field in struct config, config_port or config_destination
+};
+
+const struct section *section_at(enum section_name name);
+// The options of a section stand together, in the order of manual and sample.
+const struct option *options_of(enum section_name section, size_t *count);
+
+// The option that an entry of `section` may hold: in `ports` also those of `port_defaults`.
+const struct option *option_find(enum section_name section, const char *name);
+
+// The closest known key of `section` ("did you mean"), or NULL when none is near.
+const char *key_nearest(enum section_name section, const char *name);
+// Whether a later version will know this section of the file.
+bool section_is_planned(const char *name);
+
+// "number of octets, 1024 to 16384"; "yes or no". Without default.
+void option_describe(const struct option *o, struct writer *to);
+// "90s", "12h": the shortest form of a duration.
+void duration_write(uint64_t ms, struct writer *to);
+
+#endif

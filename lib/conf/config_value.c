@@ -1,0 +1,332 @@
+#include "config_value.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct held {
+	struct held *next;
+	char text[];
+};
+
+struct where where_of(const char *format, ...)
+{
+	struct where where;
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(where.text, sizeof where.text, format, arguments);
+	va_end(arguments);
+	return where;
+}
+
+void complain(
+	struct reading *r, struct yaml_mark at, const struct where *where, const char *format, ...)
+{
+	char text[768];
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	problems_add(r->problems, at, 0, "%s%s%s", where->text, where->text[0] ? ": " : "", text);
+}
+
+const char *config_hold(struct reading *r, struct bytes text)
+{
+	struct held *held = malloc(sizeof *held + text.len + 1);
+	if (!held) {
+		problems_add(r->problems, (struct yaml_mark){0}, 0, "out of memory");
+		return NULL;
+	}
+	if (text.len)
+		memcpy(held->text, text.at, text.len);
+	held->text[text.len] = '\0';
+	held->next = r->config->memory;
+	r->config->memory = held;
+	return held->text;
+}
+
+void config_free(struct config *config)
+{
+	if (!config)
+		return;
+	for (struct held *h = config->memory, *next; h; h = next) {
+		next = h->next;
+		free(h);
+	}
+	free(config);
+}
+
+static void complain_of_value(struct reading *r, const struct option *o,
+	const struct yaml_node *value, const struct where *where)
+{
+	char expected[512];
+	struct writer w = writer_of(expected, sizeof expected - 1);
+	option_describe(o, &w);
+	expected[w.len] = '\0';
+	static const char *const shapes[] = {
+		[YAML_SCALAR] = "", [YAML_LIST] = "a list", [YAML_MAP] = "a map"};
+	if (value->kind == YAML_SCALAR)
+		complain(r, value->mark, where, "'%s' is not valid here (%s)", value->text,
+			expected);
+	else
+		complain(r, value->mark, where, "%s is not valid here (%s)", shapes[value->kind],
+			expected);
+}
+
+// The fields of the options are read and written here alone: the table says where they are and how wide.
+static void field_store(const struct option *o, void *base, uint64_t value)
+{
+	uint8_t *field = (uint8_t *)base + o->offset;
+	if (o->size == sizeof(bool))
+		*(bool *)field = value;
+	else if (o->size == sizeof(uint16_t))
+		memcpy(field, &(uint16_t){(uint16_t)value}, sizeof(uint16_t));
+	else
+		memcpy(field, &(uint32_t){(uint32_t)value}, sizeof(uint32_t));
+}
+
+static void field_store_text(const struct option *o, void *base, const char *text)
+{
+	memcpy((uint8_t *)base + o->offset, &text, sizeof text);
+}
+
+// Digits at the front of `text`, at most 18 of them, so that it cannot run over. Returns what follows, or NULL.
+static const char *take_number(const char *text, uint64_t *out)
+{
+	uint64_t value = 0;
+	size_t digits = 0;
+	for (; ascii_is_digit((uint8_t)text[digits]); digits++) {
+		if (digits == 18)
+			return NULL;
+		value = value * 10 + (uint64_t)(text[digits] - '0');
+	}
+	*out = value;
+	return digits ? text + digits : NULL;
+}
+
+static bool in_range(const struct option *o, uint64_t value)
+{
+	return (value >= o->least && value <= o->greatest) || (value == 0 && o->zero);
+}
+
+static bool number_read(const struct option *o, const char *text, uint64_t *out)
+{
+	const char *rest = take_number(text, out);
+	return rest && !*rest && in_range(o, *out);
+}
+
+static bool duration_read(const struct option *o, const char *text, uint64_t *out)
+{
+	static const struct {
+		const char *unit;
+		uint64_t ms;
+	} units[] = {{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 60 * 60 * 1000}};
+	uint64_t value;
+	const char *rest = take_number(text, &value);
+	for (size_t i = 0; rest && i < sizeof units / sizeof *units; i++)
+		if (strcmp(rest, units[i].unit) == 0 && value <= UINT32_MAX) {
+			*out = value * units[i].ms;
+			return in_range(o, *out);
+		}
+	return false;
+}
+
+static bool bool_read(const char *text, uint64_t *out)
+{
+	static const char *const words[2][3] = {{"no", "false", "off"}, {"yes", "true", "on"}};
+	for (uint64_t value = 0; value < 2; value++)
+		for (size_t i = 0; i < 3; i++)
+			if (strcmp(text, words[value][i]) == 0) {
+				*out = value;
+				return true;
+			}
+	return false;
+}
+
+static const struct choice *choice_find(const struct option *o, const char *text)
+{
+	for (const struct choice *c = o->choices; c->word; c++)
+		if (strcmp(c->word, text) == 0)
+			return c;
+	return NULL;
+}
+
+// UTF-8 was checked when the file was read; escapes can still bring C0, DEL and C1.
+static bool is_printable(const char *text)
+{
+	for (const uint8_t *c = (const uint8_t *)text; *c; c++)
+		if (*c < ' ' || *c == 0x7f || (c[0] == 0xc2 && c[1] < 0xa0))
+			return false;
+	return true;
+}
+
+const char *text_take(struct reading *r, const struct option *o, const struct yaml_node *value,
+	const struct where *where)
+{
+	if (value->kind != YAML_SCALAR) {
+		complain_of_value(r, o, value, where);
+		return NULL;
+	}
+	if (value->len < o->least || value->len > o->greatest) {
+		complain(r, value->mark, where, "must have %llu to %llu octets, not %u",
+			(unsigned long long)o->least, (unsigned long long)o->greatest, value->len);
+		return NULL;
+	}
+	if (!is_printable(value->text)) {
+		complain(r, value->mark, where, "holds a character that cannot be printed");
+		return NULL;
+	}
+	return config_hold(r, bytes_of(value->text, value->len));
+}
+
+static const char *digits_take(struct reading *r, const struct option *o,
+	const struct yaml_node *value, const struct where *where)
+{
+	bool good = value->kind == YAML_SCALAR && value->len >= o->least &&
+	            value->len <= o->greatest && strspn(value->text, "0123456789") == value->len;
+	if (good)
+		return config_hold(r, bytes_of(value->text, value->len));
+	complain_of_value(r, o, value, where);
+	return NULL;
+}
+
+static const char *path_take(struct reading *r, const struct option *o,
+	const struct yaml_node *value, const struct where *where)
+{
+	if (value->kind != YAML_SCALAR || !value->len || !is_printable(value->text)) {
+		complain_of_value(r, o, value, where);
+		return NULL;
+	}
+	char path[4096];
+	struct writer w = writer_of(path, sizeof path);
+	if (value->text[0] != '/')
+		write_text(&w, r->directory);
+	write_text(&w, value->text);
+	if (w.overflow) {
+		complain(r, value->mark, where, "this path is too long");
+		return NULL;
+	}
+	return config_hold(r, writer_bytes(&w));
+}
+
+// Hosts and media types compare in lower case, hosts without a trailing dot.
+static const char *word_take(
+	struct reading *r, const struct yaml_node *value, const struct where *where)
+{
+	if (value->kind != YAML_SCALAR || !value->len || value->len > 255 ||
+		strpbrk(value->text, " \t") || !is_printable(value->text)) {
+		complain(r, value->mark, where, "must be one word of 1 to 255 octets");
+		return NULL;
+	}
+	uint8_t word[255];
+	size_t len = value->len;
+	for (size_t i = 0; i < len; i++)
+		word[i] = ascii_lower((uint8_t)value->text[i]);
+	if (len > 1 && word[len - 1] == '.')
+		len--;
+	return config_hold(r, bytes_of(word, len));
+}
+
+// Whether the value is a list that fits: told if it is not.
+static bool check_list(struct reading *r, const struct option *o, const struct yaml_node *value,
+	const struct where *where)
+{
+	if (value->kind == YAML_LIST && value->len <= CONFIG_MAX_LIST)
+		return true;
+	if (value->kind == YAML_LIST)
+		complain(r, value->mark, where, "holds %u entries, at most %d are possible",
+			value->len, CONFIG_MAX_LIST);
+	else
+		complain_of_value(r, o, value, where);
+	return false;
+}
+
+static void list_set(struct reading *r, const struct option *o, void *base,
+	const struct yaml_node *value, const struct where *where)
+{
+	if (!check_list(r, o, value, where))
+		return;
+	struct config_list list = {0};
+	unsigned index = 0;
+	for (const struct yaml_node *n = value->first; n; n = n->next, index++) {
+		struct where item = where_of("%s[%u]", where->text, index);
+		const char *word = word_take(r, n, &item);
+		if (word)
+			list.items[list.count++] = word;
+	}
+	memcpy((uint8_t *)base + o->offset, &list, sizeof list);
+}
+
+static void udp_ports_set(struct reading *r, const struct option *o, const struct yaml_node *value,
+	const struct where *where)
+{
+	if (!check_list(r, o, value, where))
+		return;
+	struct config *c = r->config;
+	unsigned index = 0;
+	c->sip.port_count = 0;
+	for (const struct yaml_node *n = value->first; n; n = n->next, index++) {
+		struct where item = where_of("%s[%u]", where->text, index);
+		uint64_t port;
+		if (n->kind == YAML_SCALAR && number_read(o, n->text, &port))
+			c->sip.ports[c->sip.port_count++] = (uint16_t)port;
+		else
+			complain(r, n->mark, &item, "must be a number, %llu to %llu",
+				(unsigned long long)o->least, (unsigned long long)o->greatest);
+	}
+}
+
+static void scalar_set(struct reading *r, const struct option *o, void *base,
+	const struct yaml_node *value, const struct where *where)
+{
+	uint64_t number = 0;
+	const struct choice *choice = NULL;
+	bool good = value->kind == YAML_SCALAR;
+	if (good && o->type == OPTION_NUMBER)
+		good = number_read(o, value->text, &number);
+	else if (good && o->type == OPTION_DURATION)
+		good = duration_read(o, value->text, &number);
+	else if (good && o->type == OPTION_BOOL)
+		good = bool_read(value->text, &number);
+	else if (good)
+		good = (choice = choice_find(o, value->text)) != NULL;
+
+	if (!good)
+		complain_of_value(r, o, value, where);
+	else if (o->type == OPTION_WORD)
+		field_store_text(o, base, choice->word);
+	else
+		field_store(o, base, choice ? choice->value : number);
+}
+
+void option_set(struct reading *r, const struct option *o, void *base,
+	const struct yaml_node *value, const struct where *where)
+{
+	switch (o->type) {
+	case OPTION_TEXT:
+		field_store_text(o, base, text_take(r, o, value, where));
+		break;
+	case OPTION_DIGITS:
+		field_store_text(o, base, digits_take(r, o, value, where));
+		break;
+	case OPTION_PATH:
+		field_store_text(o, base, path_take(r, o, value, where));
+		break;
+	case OPTION_LIST:
+		list_set(r, o, base, value, where);
+		break;
+	case OPTION_UDP_PORTS:
+		udp_ports_set(r, o, value, where);
+		break;
+	case OPTION_NUMBER:
+	case OPTION_DURATION:
+	case OPTION_BOOL:
+	case OPTION_CHOICE:
+	case OPTION_WORD:
+		scalar_set(r, o, base, value, where);
+		break;
+	case OPTION_DEVICE:
+	case OPTION_PAIR:
+		break;
+	}
+}

@@ -1,0 +1,441 @@
+#include "unit.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "config.h"
+
+// The least that starts; tests append to it or change it.
+#define LEAST                                                                                      \
+	"nfid: probe-01\n"                                                                         \
+	"targets: targets.yaml\n"                                                                  \
+	"ports:\n"                                                                                 \
+	"  - {pair: [net_pcap0, net_pcap1], ipid: link-1}\n"
+#define TLS "tls: {cert: c.pem, key: /etc/k.pem, ca: ca.pem}\n"
+#define DID "19867c20-8c94-473e-b9bd-8b72b7b05fd4"
+
+struct place {
+	char directory[64], path[96];
+};
+
+static int make_place(void **state)
+{
+	struct place *place = calloc(1, sizeof *place);
+	if (!place)
+		return -1;
+	strcpy(place->directory, "/tmp/x2tap-config-XXXXXX");
+	if (!mkdtemp(place->directory))
+		return -1;
+	snprintf(place->path, sizeof place->path, "%s/x2tap.yaml", place->directory);
+	*state = place;
+	return 0;
+}
+
+static int remove_place(void **state)
+{
+	struct place *place = *state;
+	unlink(place->path);
+	rmdir(place->directory);
+	free(place);
+	return 0;
+}
+
+static struct config *load(const struct place *place, const char *text, struct problems *p)
+{
+	FILE *file = fopen(place->path, "w");
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	problems_init(p, "x2tap.yaml");
+	return config_load(place->path, p);
+}
+
+static struct config *loaded(void **state, const char *text)
+{
+	struct problems p;
+	struct config *c = load(*state, text, &p);
+	if (!c)
+		fail_msg("%s", p.text);
+	problems_fini(&p);
+	return c;
+}
+
+static void assert_refused(void **state, const char *text, const char *expected)
+{
+	struct problems p;
+	struct config *c = load(*state, text, &p);
+	assert_null(c);
+	assert_string_equal(p.text ? p.text : "", expected);
+	problems_fini(&p);
+}
+
+static void what_is_not_said_has_its_default(void **state)
+{
+	struct config *c = loaded(state, LEAST);
+	assert_string_equal(c->nfid, "probe-01");
+	assert_null(c->did);
+	assert_null(c->ne_identifier);
+	assert_int_equal(c->targets.capacity, 100000);
+	assert_int_equal(c->targets.max_size_mib, 1024);
+	assert_false(c->targets.allow_wide);
+	assert_int_equal(c->port_count, 1);
+	const struct config_port *port = &c->ports[0];
+	assert_string_equal(port->a, "net_pcap0");
+	assert_string_equal(port->b, "net_pcap1");
+	assert_string_equal(port->ipid, "link-1");
+	assert_int_equal(port->mark.line, 4);
+	assert_int_equal(port->rx_queues, 0);
+	assert_int_equal(port->rx_descriptors, 1024);
+	assert_int_equal(port->tx_descriptors, 1024);
+	assert_int_equal(port->mtu, 0);
+	assert_true(port->promiscuous);
+	assert_false(port->lossless);
+	assert_int_equal(c->workers, 0);
+	assert_int_equal(c->mbufs, 0);
+	assert_int_equal(c->mbuf_size, 2048);
+	assert_int_equal(c->event_ring_kib, 8192);
+	assert_null(c->tls.cert);
+	assert_int_equal(c->destination_count, 0);
+	assert_int_equal(c->sip.port_count, 2);
+	assert_int_equal(c->sip.ports[0], 5060);
+	assert_int_equal(c->sip.ports[1], 5061);
+	assert_true(c->sip.recognise);
+	assert_true(c->sip.trust_from);
+	assert_false(c->sip.keep_sdp_keys);
+	assert_int_equal(c->sip.number_domains.count, 0);
+	assert_int_equal(c->sip.kept_bodies.count, 0);
+	assert_int_equal(c->sip.max_sessions, 65536);
+	assert_int_equal(c->sip.max_duplicates, 65536);
+	assert_int_equal(c->sip.duplicate_window_ms, 32000);
+	assert_int_equal(c->sip.session_idle_ms, 12 * 60 * 60 * 1000);
+	assert_string_equal(c->numbering.country_code, "");
+	assert_string_equal(c->numbering.national_prefix, "0");
+	assert_string_equal(c->numbering.international_prefix, "00");
+	assert_string_equal(c->control.socket, "/run/x2tap/control.sock");
+	assert_null(c->control.operator_group);
+	assert_null(c->user);
+	assert_int_equal(c->shutdown_timeout_ms, 10000);
+	assert_string_equal(c->log_level, "notice");
+	config_free(c);
+}
+
+static void what_is_said_is_taken(void **state)
+{
+	struct config *c = loaded(state,
+		"nfid: \"\xc3\xa4 b\"\n"
+		"did: d\n"
+		"ne_identifier: ne\n"
+		"targets: {file: /t/targets.yaml, capacity: 5, max_size_mib: 7, allow_wide_targets: yes}\n"
+		"port_defaults: {mtu: 9000, pace: lossless, promiscuous: off}\n"
+		"ports:\n"
+		"  - {mirror: 0000:01:00.0, ipid: m, rx_queues: 4, promiscuous: true}\n"
+		"  - {pair: [b, a], ipid: p, mtu: 0, pace: normal, tx_descriptors: 64}\n"
+		"workers: 64\n"
+		"tls: {cert: c.pem, key: /k.pem, ca: ../ca.pem, crl: crl.pem, profile: 1.3+1.2}\n"
+		"destinations:\n"
+		"  19867C20-8c94-473e-b9bd-8b72b7b05fd4: {tls_name: mdf.example.com}\n"
+		"  00000000-0000-4000-8000-000000000002:\n"
+		"    {tls_name: x, keepalive: no, version: 0.6, max_write: 1024, max_pdu: 65536, queue_mib: 1}\n"
+		"  00000000-0000-4000-8000-000000000003:\n"
+		"    {tls_name: x, redeliver: no, keepalive_interval: 50ms, keepalive_timeout: 2}\n"
+		"sip:\n"
+		"  ports: [5070]\n"
+		"  number_domains: [IMS.Example.COM., example.net]\n"
+		"  kept_bodies: [application/SDP]\n"
+		"  duplicate_window: 0\n"
+		"  session_idle: 5m\n"
+		"numbering: {country_code: 49, national_prefix: \"\"}\n"
+		"control: {socket: c.sock, li_group: li, operator_group: ops}\n"
+		"user: u\n"
+		"group: g\n"
+		"shutdown_timeout: 0\n"
+		"log_level: debug\n");
+	const struct place *place = *state;
+	char path[128];
+	assert_string_equal(c->nfid, "\xc3\xa4 b");
+	assert_string_equal(c->did, "d");
+	assert_string_equal(c->ne_identifier, "ne");
+	assert_string_equal(c->targets.file, "/t/targets.yaml");
+	assert_int_equal(c->targets.capacity, 5);
+	assert_int_equal(c->targets.max_size_mib, 7);
+	assert_true(c->targets.allow_wide);
+	assert_int_equal(c->port_count, 2);
+	assert_string_equal(c->ports[0].a, "0000:01:00.0");
+	assert_null(c->ports[0].b);
+	assert_int_equal(c->ports[0].rx_queues, 4);
+	assert_int_equal(c->ports[0].mtu, 9000);
+	assert_true(c->ports[0].promiscuous);
+	assert_true(c->ports[0].lossless);
+	assert_string_equal(c->ports[1].a, "b");
+	assert_string_equal(c->ports[1].b, "a");
+	assert_int_equal(c->ports[1].mtu, 0);
+	assert_int_equal(c->ports[1].tx_descriptors, 64);
+	assert_false(c->ports[1].promiscuous);
+	assert_false(c->ports[1].lossless);
+	assert_int_equal(c->workers, 64);
+	snprintf(path, sizeof path, "%s/c.pem", place->directory);
+	assert_string_equal(c->tls.cert, path);
+	assert_string_equal(c->tls.key, "/k.pem");
+	snprintf(path, sizeof path, "%s/../ca.pem", place->directory);
+	assert_string_equal(c->tls.ca, path);
+	assert_true(c->tls.allow_tls12);
+
+	assert_int_equal(c->destination_count, 3);
+	const struct config_destination *d = c->destinations;
+	assert_int_equal(d[0].did.octets[0], 0x19);
+	assert_int_equal(d[0].mark.line, 12);
+	assert_string_equal(d[0].tls_name, "mdf.example.com");
+	assert_true(d[0].keepalive && d[0].redeliver);
+	assert_int_equal(d[0].version, 5);
+	assert_int_equal(d[0].max_write, 8192);
+	assert_int_equal(d[0].max_pdu, 8192);
+	assert_int_equal(d[0].keepalive_interval_ms, 60000);
+	assert_int_equal(d[0].keepalive_timeout_ms, 180000);
+	assert_int_equal(d[0].queue_mib, 64);
+	assert_false(d[1].keepalive || d[1].redeliver);
+	assert_int_equal(d[1].version, 6);
+	assert_int_equal(d[1].max_write, 1024);
+	assert_int_equal(d[1].max_pdu, 65536);
+	assert_true(d[2].keepalive && !d[2].redeliver);
+	assert_int_equal(d[2].keepalive_interval_ms, 50);
+	assert_int_equal(d[2].keepalive_timeout_ms, 2000);
+
+	assert_int_equal(c->sip.port_count, 1);
+	assert_int_equal(c->sip.ports[0], 5070);
+	assert_int_equal(c->sip.number_domains.count, 2);
+	assert_string_equal(c->sip.number_domains.items[0], "ims.example.com");
+	assert_string_equal(c->sip.kept_bodies.items[0], "application/sdp");
+	assert_int_equal(c->sip.duplicate_window_ms, 0);
+	assert_int_equal(c->sip.session_idle_ms, 300000);
+	assert_string_equal(c->numbering.country_code, "49");
+	assert_string_equal(c->numbering.national_prefix, "");
+	snprintf(path, sizeof path, "%s/c.sock", place->directory);
+	assert_string_equal(c->control.socket, path);
+	assert_string_equal(c->control.li_group, "li");
+	assert_string_equal(c->user, "u");
+	assert_string_equal(c->group, "g");
+	assert_int_equal(c->shutdown_timeout_ms, 0);
+	assert_string_equal(c->log_level, "debug");
+	config_free(c);
+}
+
+static void unknown_keys_name_the_nearest_known_one(void **state)
+{
+	assert_refused(state,
+		LEAST "worker: 1\nsips: {}\nsip: {trustfrom: no, zzzzzzzz: 1, mtu: 9}\n"
+		      "trust_from: no\nentirely_different: 1\n",
+		"x2tap.yaml:5:1: error: unknown key 'worker' (did you mean 'workers'?)\n"
+		"x2tap.yaml:6:1: error: unknown key 'sips' (did you mean 'sip'?)\n"
+		"x2tap.yaml:7:7: error: sip: unknown key 'trustfrom' (did you mean 'trust_from'?)\n"
+		"x2tap.yaml:7:22: error: sip: unknown key 'zzzzzzzz'\n"
+		"x2tap.yaml:7:35: error: sip: unknown key 'mtu' (it belongs in 'port_defaults')\n"
+		"x2tap.yaml:8:1: error: unknown key 'trust_from' (it belongs in 'sip')\n"
+		"x2tap.yaml:9:1: error: unknown key 'entirely_different'\n");
+}
+
+static void sections_of_later_versions_are_refused_as_such(void **state)
+{
+	assert_refused(state, LEAST "bindings: {sources: []}\nspool: /s\naudit: {}\n",
+		"x2tap.yaml:5:1: error: 'bindings' is not supported yet: take it out\n"
+		"x2tap.yaml:6:1: error: 'spool' is not supported yet: take it out\n"
+		"x2tap.yaml:7:1: error: 'audit' is not supported yet: take it out\n");
+}
+
+static void what_has_no_default_must_be_there(void **state)
+{
+	assert_refused(state, "",
+		"x2tap.yaml:1:1: error: nfid: missing, and there is no default (text, 1 to 255 octets)\n"
+		"x2tap.yaml:1:1: error: targets: missing, and there is no default\n"
+		"x2tap.yaml:1:1: error: ports: missing, and there is no default\n");
+	assert_refused(state,
+		"nfid: \"\"\n"
+		"targets: {}\n"
+		"ports: [{pair: [a, b]}, {ipid: x}, {ipid: y, pair: [c, d], mirror: e}]\n"
+		"tls: {cert: c}\n"
+		"destinations:\n"
+		"  " DID ": {}\n",
+		"x2tap.yaml:1:7: error: nfid: must have 1 to 255 octets, not 0\n"
+		"x2tap.yaml:2:10: error: targets.file: missing, and there is no default (path)\n"
+		"x2tap.yaml:3:9: error: ports[0].ipid: missing, and there is no default (text, 1 to 255 octets)\n"
+		"x2tap.yaml:3:25: error: ports[1]: must have either 'pair: [a, b]' or 'mirror: a'\n"
+		"x2tap.yaml:3:36: error: ports[2]: must have either 'pair: [a, b]' or 'mirror: a'\n"
+		"x2tap.yaml:4:6: error: tls.key: missing, and there is no default (path)\n"
+		"x2tap.yaml:4:6: error: tls.ca: missing, and there is no default (path)\n"
+		"x2tap.yaml:6:41: error: destinations." DID
+		".tls_name: missing, and there is no default (text, 1 to 253 octets)\n");
+}
+
+static void destinations_need_tls(void **state)
+{
+	assert_refused(state, LEAST "destinations:\n  " DID ": {tls_name: x}\n",
+		"x2tap.yaml:6:3: error: tls: missing, and needed by destinations (cert, key and ca)\n");
+	config_free(loaded(state, LEAST "destinations: {}\n"));
+	config_free(loaded(state, LEAST TLS "destinations:\n  " DID ": {tls_name: x}\n"));
+}
+
+static void a_device_is_used_once(void **state)
+{
+	assert_refused(state,
+		"nfid: n\n"
+		"targets: t\n"
+		"ports:\n"
+		"  - {pair: [net_pcap0, net_pcap1], ipid: a}\n"
+		"  - ipid: b\n"
+		"    pair: [net_pcap2, net_pcap1]\n"
+		"  - {pair: [x, x], ipid: c}\n"
+		"  - {mirror: net_pcap2, ipid: d}\n"
+		"  - {pair: [y], ipid: e}\n"
+		"  - {pair: y, ipid: f}\n"
+		"  - {mirror: [y], ipid: f}\n",
+		"x2tap.yaml:6:23: error: ports[1].pair[1]: device 'net_pcap1' is used twice (first at line 4)\n"
+		"x2tap.yaml:7:16: error: ports[2].pair[1]: device 'x' is used twice (first at line 7)\n"
+		"x2tap.yaml:8:14: error: ports[3].mirror: device 'net_pcap2' is used twice (first at line 6)\n"
+		"x2tap.yaml:9:12: error: ports[4].pair: must be a list of two device names, [a, b]\n"
+		"x2tap.yaml:10:12: error: ports[5].pair: must be a list of two device names, [a, b]\n"
+		"x2tap.yaml:11:14: error: ports[6].mirror: a list is not valid here (DPDK device name)\n");
+}
+
+static void values_out_of_range_or_of_the_wrong_type_show_the_range(void **state)
+{
+	assert_refused(state,
+		LEAST "workers: 65\n"
+		      "mbufs: 1023\n"
+		      "mbuf_size: 2k\n"
+		      "event_ring_kib: [1]\n"
+		      "shutdown_timeout: 2h\n"
+		      "log_level: loud\n"
+		      "sip:\n"
+		      "  ports: [5060, 0, 65536, x]\n"
+		      "  recognise: ja\n"
+		      "  trust_from: Yes\n"
+		      "  session_idle: 999ms\n"
+		      "  max_sessions: 99999999999999999999\n"
+		      "  duplicate_window: -1\n"
+		      "  number_domains: example.com\n"
+		      "  kept_bodies: [a b]\n"
+		      "numbering: {country_code: +49}\n"
+		      "control: x\n",
+		"x2tap.yaml:5:10: error: workers: '65' is not valid here (number, 1 to 64, or 0: one for each worker lcore of EAL)\n"
+		"x2tap.yaml:6:8: error: mbufs: '1023' is not valid here (number, 1024 to 16777216, or 0: computed from queues and descriptors)\n"
+		"x2tap.yaml:7:12: error: mbuf_size: '2k' is not valid here (number, 1024 to 65407 octets)\n"
+		"x2tap.yaml:8:17: error: event_ring_kib: a list is not valid here (number, 64 to 1048576 KiB)\n"
+		"x2tap.yaml:9:19: error: shutdown_timeout: '2h' is not valid here (duration, 0s to 1h)\n"
+		"x2tap.yaml:10:12: error: log_level: 'loud' is not valid here (error, warning, notice or debug)\n"
+		"x2tap.yaml:12:17: error: sip.ports[1]: must be a number, 1 to 65535\n"
+		"x2tap.yaml:12:20: error: sip.ports[2]: must be a number, 1 to 65535\n"
+		"x2tap.yaml:12:27: error: sip.ports[3]: must be a number, 1 to 65535\n"
+		"x2tap.yaml:13:14: error: sip.recognise: 'ja' is not valid here (yes or no)\n"
+		"x2tap.yaml:14:15: error: sip.trust_from: 'Yes' is not valid here (yes or no)\n"
+		"x2tap.yaml:15:17: error: sip.session_idle: '999ms' is not valid here (duration, 1s to 720h)\n"
+		"x2tap.yaml:16:17: error: sip.max_sessions: '99999999999999999999' is not valid here (number, 16 to 16777216 sessions)\n"
+		"x2tap.yaml:17:21: error: sip.duplicate_window: '-1' is not valid here (duration, 1ms to 1h, or 0: off)\n"
+		"x2tap.yaml:18:19: error: sip.number_domains: 'example.com' is not valid here (list of at most 64 words)\n"
+		"x2tap.yaml:19:17: error: sip.kept_bodies[0]: must be one word of 1 to 255 octets\n"
+		"x2tap.yaml:20:27: error: numbering.country_code: '+49' is not valid here (0 to 3 digits)\n"
+		"x2tap.yaml:21:10: error: control: must be a map of options (key: value)\n");
+}
+
+static void names_in_pdus_are_printable_and_at_most_255_octets(void **state)
+{
+	char text[600], name[257];
+	memset(name, 'n', 256);
+	name[256] = '\0';
+	snprintf(text, sizeof text, "nfid: %s\ntargets: t\nports: [{mirror: m, ipid: \"a\\tb\"}]\n",
+		name);
+	assert_refused(state, text,
+		"x2tap.yaml:1:7: error: nfid: must have 1 to 255 octets, not 256\n"
+		"x2tap.yaml:3:27: error: ports[0].ipid: holds a character that cannot be printed\n");
+	snprintf(text, sizeof text, "nfid: %s\ntargets: t\nports: [{mirror: m, ipid: %s}]\n",
+		name + 1, name + 1);
+	config_free(loaded(state, text));
+}
+
+static void destinations_are_checked(void **state)
+{
+	assert_refused(state,
+		LEAST TLS
+		"destinations:\n"
+		"  " DID ": {tls_name: a, keepalive: no, redeliver: yes}\n"
+		"  19867C20-8C94-473E-B9BD-8B72B7B05FD4: {tls_name: b}\n"
+		"  mdf2: {tls_name: c}\n"
+		"  00000000-0000-4000-8000-000000000002: d\n"
+		"  00000000-0000-4000-8000-000000000003: {tls_name: e, keepalive_timeout: 60s}\n"
+		"  00000000-0000-4000-8000-000000000004: {tls_name: e, version: 0.7, max_write: 16385}\n",
+		"x2tap.yaml:7:81: error: destinations." DID
+		".redeliver: needs keepalive: without its answers nothing is known to have arrived\n"
+		"x2tap.yaml:8:3: error: destinations: DID 19867C20-8C94-473E-B9BD-8B72B7B05FD4 stands here twice (first at line 7)\n"
+		"x2tap.yaml:9:3: error: destinations: 'mdf2' is not a DID (a UUID)\n"
+		"x2tap.yaml:10:41: error: destinations.00000000-0000-4000-8000-000000000002: must be a map of options (key: value)\n"
+		"x2tap.yaml:11:41: error: destinations.00000000-0000-4000-8000-000000000003: keepalive_timeout must be longer than keepalive_interval\n"
+		"x2tap.yaml:12:64: error: destinations.00000000-0000-4000-8000-000000000004.version: '0.7' is not valid here (0.5 or 0.6)\n"
+		"x2tap.yaml:12:80: error: destinations.00000000-0000-4000-8000-000000000004.max_write: '16385' is not valid here (number, 1024 to 16384 octets)\n");
+}
+
+static void too_many_of_anything_is_refused(void **state)
+{
+	char text[8192];
+	struct writer w = writer_of(text, sizeof text - 1);
+	write_text(&w, "nfid: n\ntargets: t\nports: [");
+	for (int i = 0; i <= CONFIG_MAX_PORTS; i++)
+		write_format(&w, "{mirror: m%d, ipid: i},", i);
+	write_text(&w, "]\nsip: {ports: [");
+	for (int i = 0; i <= CONFIG_MAX_LIST; i++)
+		write_format(&w, "%d,", i + 1);
+	write_text(&w, "]}\n");
+	text[w.len] = '\0';
+	assert_refused(state, text,
+		"x2tap.yaml:3:8: error: ports: must be a list of 1 to 32 entries\n"
+		"x2tap.yaml:4:14: error: sip.ports: holds 65 entries, at most 64 are possible\n");
+}
+
+static void a_socket_path_must_fit_its_address(void **state)
+{
+	char text[512], path[140];
+	memset(path, 'p', sizeof path);
+	path[0] = '/';
+	path[108] = '\0';
+	snprintf(text, sizeof text, LEAST "control: {socket: %s}\n", path);
+	assert_refused(state, text,
+		"x2tap.yaml:5:19: error: control.socket: the path of a socket has at most 107 octets, not 108\n");
+}
+
+static void a_missing_or_broken_file_is_told(void **state)
+{
+	(void)state;
+	struct problems p;
+	problems_init(&p, "none.yaml");
+	assert_null(config_load("/nonexistent/none.yaml", &p));
+	assert_string_equal(
+		p.text, "none.yaml: error: cannot be read: No such file or directory\n");
+	problems_fini(&p);
+	problems_init(&p, "directory");
+	assert_null(config_load("/", &p));
+	assert_string_equal(p.text, "directory: error: cannot be read: Is a directory\n");
+	problems_fini(&p);
+	assert_refused(
+		state, "- a\n", "x2tap.yaml:1:1: error: must be a map of options (key: value)\n");
+	assert_refused(state, LEAST "workers: 99\ntargets: t\n",
+		"x2tap.yaml:6:1: error: duplicate key 'targets' (first at line 2)\n");
+	assert_refused(state, "a: [\n",
+		"x2tap.yaml:2:1: error: did not find expected node content (while parsing a flow node that starts at line 2)\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_not_said_has_its_default),
+		cmocka_unit_test(what_is_said_is_taken),
+		cmocka_unit_test(unknown_keys_name_the_nearest_known_one),
+		cmocka_unit_test(sections_of_later_versions_are_refused_as_such),
+		cmocka_unit_test(what_has_no_default_must_be_there),
+		cmocka_unit_test(destinations_need_tls),
+		cmocka_unit_test(a_device_is_used_once),
+		cmocka_unit_test(values_out_of_range_or_of_the_wrong_type_show_the_range),
+		cmocka_unit_test(names_in_pdus_are_printable_and_at_most_255_octets),
+		cmocka_unit_test(destinations_are_checked),
+		cmocka_unit_test(too_many_of_anything_is_refused),
+		cmocka_unit_test(a_socket_path_must_fit_its_address),
+		cmocka_unit_test(a_missing_or_broken_file_is_told),
+	};
+	return cmocka_run_group_tests_name("config", tests, make_place, remove_place);
+}
