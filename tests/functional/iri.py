@@ -1,0 +1,90 @@
+"""IRI as the tests expect it: one dict a PDU, worked out from frames, to be compared with what an MF got."""
+
+import ipaddress
+from xml.sax.saxutils import escape
+
+import pcap
+import sip_oracle
+import x2tap_test as x2
+
+FORMAT_SIP, UDP = 9, 17
+
+
+def fragment(identifier):
+    """Attribute 17 of a target identifier."""
+    ((element, value),) = identifier.items()
+    text = escape(str(value))
+    if element == "ipv4Cidr":
+        text = f"<IPv4CIDR>{text}</IPv4CIDR>"
+    return f"<{element}>{text}</{element}>"
+
+
+def of_message(frame, part, direction, order):
+    """The PDU of one message of a frame, but for its sequence number."""
+    datagram = pcap.datagram(frame.octets)
+    message = sip_oracle.messages(datagram.payload)[part]
+    return {
+        "xid": order["xId"],
+        "format": FORMAT_SIP,
+        "direction": direction,
+        "correlation": sip_oracle.correlation(message.call_id),
+        "time_ns": frame.time_ns,
+        "nfid": x2.NFID,
+        "ipid": x2.IPID,
+        "src": datagram.source,
+        "dst": datagram.destination,
+        "sport": datagram.source_port,
+        "dport": datagram.destination_port,
+        "proto": UDP,
+        "matched": [fragment(identifier) for identifier in order["targetIdentifiers"]],
+        "octets": sip_oracle.reported(message),
+    }
+
+
+def number(pdus):
+    """Gives sequence numbers, in order, for each task and correlation id."""
+    counters = {}
+    for pdu in pdus:
+        key = pdu["xid"], pdu["correlation"]
+        pdu["seq"] = counters.get(key, 0)
+        counters[key] = pdu["seq"] + 1
+    return pdus
+
+
+def by_context(pdus):
+    """PDUs by task and correlation id, in order of their sequence numbers: what does not depend on the workers."""
+    contexts = {}
+    for pdu in pdus:
+        contexts.setdefault((pdu["xid"], pdu["correlation"]), []).append(pdu)
+    for context in contexts.values():
+        context.sort(key=lambda pdu: pdu["seq"])
+    return contexts
+
+
+def describe(pdu):
+    start = pdu["octets"][:60].split(b"\r\n")[0].decode("utf-8", "replace")
+    return f"{start!r} seq {pdu['seq']} direction {pdu['direction']} time {pdu['time_ns']}"
+
+
+def first_difference(wanted, found):
+    """What differs first between two lists of PDUs, as text; None when they are equal."""
+    wanted, found = by_context(wanted), by_context(found)
+    if set(wanted) != set(found):
+        missing = [describe(wanted[key][0]) for key in set(wanted) - set(found)]
+        extra = [describe(found[key][0]) for key in set(found) - set(wanted)]
+        return f"contexts missing: {missing[:5]}; not expected: {extra[:5]}"
+    for key, context in wanted.items():
+        for a, b in zip(context, found[key]):
+            for name in a:
+                x, y = a[name], b.get(name)
+                if name in ("src", "dst") and y is not None:
+                    x, y = ipaddress.ip_address(x), ipaddress.ip_address(y)
+                if x != y:
+                    return f"{name}: wanted {x!r}, found {y!r}\n  in {describe(a)}\n  got {describe(b)}"
+        if len(context) != len(found[key]):
+            longer = max(context, found[key], key=len)
+            return (
+                f"wanted {len(context)} PDUs, found {len(found[key])} of one session; "
+                f"the next one is {describe(longer[min(len(context), len(found[key]))])}"
+            )
+    return None

@@ -1,0 +1,93 @@
+#!/usr/bin/python3
+"""Every capture through x2tap: what comes out is what went in, and the IRI is that of tests/data/expected.
+
+A capture and a file in tests/data/expected are a test; a capture alone must be forwarded and yield nothing for tasks of
+somebody else. With arguments: only the cases whose name holds one of them.
+"""
+
+import json
+
+import iri
+import pcap
+import x2tap_test as x2
+from tap import case, equal, main, say
+
+DATA = x2.ROOT / "tests/data"
+
+
+def captures():
+    """Name and path of every capture that DPDK can read as Ethernet."""
+    shared = x2.SHARED / "captures"
+    found = {path.stem: path for path in sorted(shared.glob("*.pcap"))}
+    found.update({path.stem: path for path in shared.glob("ethernet/*.pcap")})
+    found.update({f"derived-{path.stem}": path for path in sorted(shared.glob("derived/*.pcap"))})
+    found.update({path.stem: path for path in sorted((DATA / "captures").glob("*.pcap"))})
+    return found
+
+
+def expectations():
+    return {path.stem: json.loads(path.read_text()) for path in sorted((DATA / "expected").glob("*.json"))}
+
+
+def same_frames(sent, path, limit=pcap.WRITER_LIMIT):
+    """Whether a file written by net_pcap holds the frames that were read from another."""
+    came, _ = pcap.read(path)
+    equal(len(came), len(sent), "frames forwarded")
+    for a, b in zip(sent, came):
+        if a.octets[:limit] != b.octets[:limit]:
+            raise AssertionError(f"frame {a.number} was changed:\n{a.octets.hex()}\n{b.octets.hex()}")
+
+
+def run(path, content, workers):
+    frames, _ = pcap.read(path)
+    tasks = [
+        x2.task(entry["targetIdentifiers"], name=f"{path.name}/{number}")
+        for number, entry in enumerate(content["tasks"])
+    ]
+    wanted = iri.number(
+        [
+            iri.of_message(frames[m["frame"] - 1], m.get("part", 0), m["direction"], order)
+            for order, entry in zip(tasks, content["tasks"])
+            for m in entry["messages"]
+        ]
+    )
+    with x2.workspace() as directory:
+        mf = x2.Mf(directory)
+        vdevs, ports, (back, out) = x2.file_pair(directory, path)
+        tap = x2.Tap(directory, tasks + x2.CONTROL_TASKS, {x2.DID: mf}, workers, vdevs, ports)
+        tap.run("--until-idle", "0.2")
+        mf.stop()
+        same_frames(frames, out)
+        same_frames([], back)
+        difference = iri.first_difference(wanted, mf.iri())
+        if difference:
+            raise AssertionError(difference)
+        say(f"{len(frames)} frames, {len(wanted)} PDUs")
+
+
+def add(name, path, content, workers):
+    yields = sum(len(entry["messages"]) for entry in content["tasks"])
+    plural = "worker" if workers == 1 else "workers"
+
+    @case(f"{name}, {workers} {plural}: forwarded unchanged, {yields} PDUs")
+    def _():
+        run(path, content, workers)
+
+
+expected = expectations()
+found = captures()
+for name, path in found.items():
+    add(name, path, expected.get(name, {"tasks": []}), 1)
+for name, content in expected.items():
+    if name in found and any(entry["messages"] for entry in content["tasks"]):
+        for workers in (2, 4):
+            add(name, found[name], content, workers)
+
+
+@case("the shared captures are there, and each expected list has its capture")
+def _():
+    x2.need_shared()
+    equal(sorted(set(expected) - set(found)), [], "lists without a capture")
+
+
+main()

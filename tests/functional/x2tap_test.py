@@ -1,0 +1,362 @@
+"""Runs the built programs for the tests: configuration and target files, x2tap, x2mf, and what they say.
+
+X2TAP_BUILD names the build directory (meson sets it). Everything happens in a temporary directory, on loopback and in
+network namespaces that the tests make. Nothing sleeps to be sure: the tests wait for what they wait for.
+"""
+
+import atexit
+import base64
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+
+import certs
+import pcap
+from tap import Skip
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SHARED = ROOT.parent / "shared"
+BUILD = pathlib.Path(os.environ.get("X2TAP_BUILD", ROOT / "build"))
+SANITIZED = os.environ.get("X2TAP_SANITIZE", "none") != "none"
+PATIENCE = 120 if SANITIZED else 60  # seconds until a wait is given up
+
+NFID, IPID = "probe-1.example.net", "link-1"
+DID = "19867c20-8c94-473e-b9bd-8b72b7b05fd4"
+NAMESPACE = uuid.UUID("8d7f2c3a-6f0e-4e0b-9a51-2f64c0b7d9e3")
+
+
+def program(name):
+    path = BUILD / "app" / name
+    if not path.exists():
+        raise Skip(f"{path} is not built")
+    return str(path)
+
+
+def need_shared():
+    if not (SHARED / "captures").is_dir():
+        raise Skip(f"no captures at {SHARED}/captures")
+
+
+def need_root():
+    if os.geteuid() != 0:
+        raise Skip("needs root (network namespaces)")
+
+
+def need_tool(*names):
+    for name in names:
+        if not shutil.which(name):
+            raise Skip(f"{name} is not installed")
+
+
+def wait_for(what, condition, patience=None):
+    """Polls until the condition holds and returns its value; AssertionError when it never does."""
+    end = time.monotonic() + (patience or PATIENCE)
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"waited in vain for {what}")
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def workspace():
+    """A temporary directory; everything started with start() inside of it has ended when it is left."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="x2tap-test-"))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+running = []
+
+
+@atexit.register
+def stop_all():
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def start(command, log, **options):
+    """Starts a program whose output goes to a file."""
+    with open(log, "ab") as out:
+        process = subprocess.Popen(
+            [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, **options
+        )
+    process.log = pathlib.Path(log)
+    running.append(process)
+    return process
+
+
+def said(process):
+    return process.log.read_text(errors="replace")
+
+
+def finish(process, patience=None):
+    """Waits for the end of a program and returns its exit code."""
+    try:
+        return process.wait(patience or PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise AssertionError(f"{process.args[0]} did not end:\n{said(process)[-3000:]}") from None
+    finally:
+        if process in running:
+            running.remove(process)
+
+
+def stop(process, how=signal.SIGTERM):
+    if process.poll() is None:
+        process.send_signal(how)
+    return finish(process)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def listening(port):
+    with open("/proc/net/tcp") as table:
+        return any(f":{port:04X} 00000000:0000 0A" in line for line in table)
+
+
+def yaml_text(value, indent=0):
+    """The few shapes of YAML that configuration and target files need."""
+    pad = "  " * indent
+    if isinstance(value, dict):
+        return "".join(
+            f"{pad}{key}:\n{yaml_text(item, indent + 1)}" if isinstance(item, (dict, list)) and item
+            else f"{pad}{key}: {yaml_scalar(item)}\n"
+            for key, item in value.items()
+        )  # fmt: skip
+    return "".join(f"{pad}- {yaml_flow(item)}\n" for item in value)
+
+
+def yaml_flow(value):
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {yaml_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(yaml_flow, value)) + "]"
+    return yaml_scalar(value)
+
+
+def yaml_scalar(value):
+    if value == [] or value == {}:
+        return "[]" if value == [] else "{}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return json.dumps(str(value))
+
+
+def xid(*names):
+    return str(uuid.uuid5(NAMESPACE, "/".join(map(str, names))))
+
+
+def task(identifiers, name="", destinations=(DID,), **extra):
+    return {
+        "xId": xid(name or json.dumps(identifiers)),
+        "targetIdentifiers": identifiers,
+        "deliveryType": "X2Only",
+        "listOfDIDs": list(destinations),
+        **extra,
+    }
+
+
+CONTROL_TASKS = [
+    task([{"sipUri": "sip:nobody@control.example.org"}]),
+    task([{"e164Number": "999000999000999"}]),
+    task([{"ipv4Address": "203.0.113.253"}]),
+    task([{"ipv6Address": "2001:0db8:ffff:ffff:ffff:ffff:ffff:fffd"}]),
+]  # of somebody who is in no capture
+
+
+def write_targets(path, tasks, ports):
+    """Writes a target file; ports maps a DID to the port of its MF on loopback."""
+    path = pathlib.Path(path)
+    text = "format: 1\ndestinations:\n" + "".join(
+        f"  - {{dId: {did}, deliveryType: X2Only, deliveryAddress: "
+        f'{{ipAddressAndPort: {{address: "127.0.0.1", tcpPort: "{port}"}}}}}}\n'
+        for did, port in ports.items()
+    )
+    text += "tasks:\n" + yaml_text(tasks, 1) if tasks else "tasks: []\n"
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.chmod(0o600)
+    fresh.rename(path)
+
+
+class Certificates:
+    """What a good tap and a good MF show, and who vouches for them. Made once for a test program."""
+
+    made = None
+
+    def __new__(cls):
+        if cls.made is None:
+            cls.made = super().__new__(cls)
+            directory = pathlib.Path(tempfile.mkdtemp(prefix="x2tap-certs-"))
+            atexit.register(shutil.rmtree, directory, True)
+            authority = certs.Authority(directory)
+            cls.made.authority = authority
+            cls.made.directory = directory
+            cls.made.ca = authority.cert
+            cls.made.tap = authority.issue("tap", NFID)
+            cls.made.mf = authority.issue("mf", certs.MF_NAME)
+        return cls.made
+
+
+class Mf:
+    """x2mf on loopback, writing JSON lines."""
+
+    def __init__(self, directory, *options, port=None, name="mf", cert=None, ca=None):
+        self.port = port or free_port()
+        self.jsonl = pathlib.Path(directory) / f"{name}.jsonl"
+        good = Certificates()
+        cert, key = cert or good.mf
+        self.process = start(
+            [program("x2mf"), "--listen", f"127.0.0.1:{self.port}", "--cert", cert, "--key", key,
+             "--ca", ca or good.ca, "--jsonl", self.jsonl, *options],
+            pathlib.Path(directory) / f"{name}.log",
+        )  # fmt: skip
+        wait_for(
+            f"x2mf to listen ({said(self.process)[-500:]})",
+            lambda: listening(self.port) or self.process.poll() is not None,
+        )
+        if self.process.poll() is not None:
+            raise AssertionError(f"x2mf ended: {said(self.process)}")
+
+    def lines(self):
+        """All that was written so far: whole lines only."""
+        if not self.jsonl.exists():
+            return []
+        text = self.jsonl.read_text()
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+    def iri(self):
+        """The X2 PDUs, with the payload as octets."""
+        pdus = [line for line in self.lines() if line.get("type") in (1, "X2", "x2")]
+        for pdu in pdus:
+            pdu["octets"] = base64.b64decode(pdu["payload"])
+        return pdus
+
+    def stop(self, how=signal.SIGTERM):
+        return stop(self.process, how)
+
+
+def lcores(workers):
+    """Main lcore 0 and workers 1 to n, spread over the CPUs that we may use."""
+    cpus = sorted(os.sched_getaffinity(0))
+    return ",".join(f"{lcore}@{cpus[lcore % len(cpus)]}" for lcore in range(workers + 1))
+
+
+def eal(workers=1):
+    return ["--no-huge", "--no-shconf", "--no-pci", "-m", "512", "--no-telemetry", "--lcores", lcores(workers)]
+
+
+class Tap:
+    """x2tap with a configuration in a directory. Sections of the configuration are given as keyword arguments."""
+
+    def __init__(self, directory, tasks=(), mfs=None, workers=1, vdevs=(), ports=None, name="tap", **sections):
+        self.directory = pathlib.Path(directory)
+        self.workers = workers
+        self.vdevs = list(vdevs)
+        self.name = name
+        self.targets = self.directory / f"{name}-targets.yaml"
+        self.config = self.directory / f"{name}.yaml"
+        self.socket = self.directory / f"{name}.sock"
+        self.mf_ports = {did: mf if isinstance(mf, int) else mf.port for did, mf in (mfs or {}).items()}
+        self.process = None
+        good = Certificates()
+        destination = {"tls_name": certs.MF_NAME, **sections.pop("destination", {})}
+        self.content = {
+            "nfid": NFID,
+            "workers": workers,
+            "targets": self.targets,
+            "ports": ports or [],
+            "tls": {"cert": good.tap[0], "key": good.tap[1], "ca": good.ca},
+            "destinations": {did: destination for did in self.mf_ports},
+            "control": {"socket": self.socket},
+            **sections,
+        }
+        self.order(tasks)
+        self.write_config()
+
+    def write_config(self):
+        self.config.write_text(yaml_text(self.content))
+
+    def order(self, tasks):
+        write_targets(self.targets, list(tasks), self.mf_ports)
+
+    def command(self, *options):
+        vdevs = [part for vdev in self.vdevs for part in ("--vdev", vdev)]
+        return [program("x2tap"), *eal(self.workers), *vdevs, "--", "--config", self.config, *options]
+
+    def start(self, *options, **popen):
+        self.process = start(self.command(*options), self.directory / f"{self.name}.log", **popen)
+        return self
+
+    def run(self, *options, code=0):
+        """From start to end. Fails when the exit code is another one."""
+        self.start(*options)
+        found = finish(self.process)
+        if found != code:
+            raise AssertionError(f"x2tap ended with {found}, not {code}:\n{self.said()[-6000:]}")
+        return self
+
+    def said(self):
+        return said(self.process)
+
+    def ctl(self, *request, code=0):
+        """x2ctl's answer."""
+        done = subprocess.run(
+            [program("x2ctl"), "--socket", str(self.socket), *request], capture_output=True, text=True, timeout=PATIENCE
+        )
+        if done.returncode != code:
+            raise AssertionError(f"x2ctl {request}: {done.returncode}\n{done.stdout}{done.stderr}\n{self.said()[-2000:]}")
+        return done.stdout
+
+    def ready(self):
+        """Waits until x2tap answers on its control socket."""
+
+        def answers():
+            if self.process.poll() is not None:
+                raise AssertionError(f"x2tap ended with {self.process.returncode}:\n{self.said()[-6000:]}")
+            if not self.socket.exists():
+                return False
+            done = subprocess.run(
+                [program("x2ctl"), "--socket", str(self.socket), "status"], capture_output=True, timeout=PATIENCE
+            )
+            return done.returncode == 0
+
+        wait_for("x2tap to answer on its socket", answers)
+        return self
+
+    def stop(self, how=signal.SIGTERM, code=0):
+        found = stop(self.process, how)
+        if found != code:
+            raise AssertionError(f"x2tap ended with {found}, not {code}:\n{self.said()[-6000:]}")
+
+
+def file_pair(directory, capture, name="", **port):
+    """A pair of net_pcap devices: what is in the capture goes in at the first and comes out of the second. Returns the
+    devices' --vdev arguments, the `ports` of the configuration, and the files that the two devices write."""
+    directory = pathlib.Path(directory)
+    silence = directory / "silence.pcap"
+    pcap.write(silence, [])
+    back, out = directory / f"back{name}.pcap", directory / f"out{name}.pcap"
+    a, b = f"net_pcap{name or 0}a", f"net_pcap{name or 0}b"
+    vdevs = [f"{a},rx_pcap={capture},tx_pcap={back}", f"{b},rx_pcap={silence},tx_pcap={out}"]
+    return vdevs, [{"pair": [a, b], "ipid": IPID, "pace": "lossless", **port}], (back, out)
