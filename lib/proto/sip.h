@@ -8,8 +8,10 @@
 #include "bytes.h"
 
 enum {
-	SIP_MAX_HEADERS = 192, // header fields looked at; more is SIP_DEFECT_TOO_MANY_HEADERS
-	SIP_MAX_VALUES = 64,   // comma-separated values looked at over all fields of one name
+	// Header fields kept; more is SIP_DEFECT_TOO_MANY_HEADERS. The first field of each known name always is: fields that
+	// repeat a name must leave room for it. All are looked at.
+	SIP_MAX_HEADERS = 192,
+	SIP_MAX_VALUES = 64, // comma-separated values looked at over all fields of one name
 };
 
 // The methods of RFC 3261 and its extensions; any other token is SIP_METHOD_OTHER.
@@ -68,7 +70,7 @@ enum sip_defect {
 	SIP_DEFECT_CONTENT_LENGTH = 1 << 3,    // not a number, or two that differ
 	SIP_DEFECT_BODY_CUT = 1 << 4,          // Content-Length says more than there is
 	SIP_DEFECT_NO_CALL_ID = 1 << 5,
-	SIP_DEFECT_CSEQ = 1 << 6, // absent or unreadable
+	SIP_DEFECT_CSEQ = 1 << 6, // absent, unreadable, above 2^32 - 2, or of another method
 	SIP_DEFECT_NO_FROM = 1 << 7,
 	SIP_DEFECT_NO_TO = 1 << 8,
 	SIP_DEFECT_TOO_MANY_HEADERS = 1 << 9,
@@ -91,23 +93,26 @@ struct sip_message {
 		status; // responses: 100 to 699 (others: SIP_DEFECT_START_LINE, value as read, at most 65535)
 	enum sip_method method; // requests: of the request line; responses: of CSeq
 	struct bytes method_text;
-	struct bytes request_uri;  // requests
+	struct bytes
+		request_uri; // requests; may be no URI, may hold blanks: "sip:a@example.com; lr"
 	struct bytes header_block; // from the first header line up to and including the empty line
-	struct bytes body;         // as far as Content-Length, or all that is left without one
-	bool has_content_length;
+	struct bytes body; // as far as Content-Length, or all that is left without a readable one
+	bool has_content_length; // readable, and no two that differ
 
 	struct bytes call_id; // empty: SIP_DEFECT_NO_CALL_ID
 	uint32_t cseq;
 	struct bytes from, to; // values of the first From and To
 	unsigned defects;      // sip_defect bits
 
+	uint32_t names; // bit n: there is a header field of enum sip_header_name n
 	uint16_t header_count;
-	struct sip_header headers[SIP_MAX_HEADERS];
+	struct sip_header headers[SIP_MAX_HEADERS]; // not written behind header_count
 };
 
 // Whether a UDP payload, on whatever port, starts with a SIP start line: a Request-Line with a token, a URI with the
 // scheme sip, sips, tel (or another absolute URI for the known methods) and SIP/2.0, or a Status-Line. Leading CRLFs are
-// skipped. RTSP, SSDP, HTTP and MGCP are not taken for SIP.
+// skipped, blanks too many in the line forgiven. RTSP, SSDP, HTTP and MGCP are not taken for SIP. True only where
+// sip_may_start() is.
 bool sip_recognise(struct bytes payload);
 
 // Cheap necessary condition for sip_recognise() on the first octets of a payload, for every frame: false for nearly all
@@ -121,14 +126,16 @@ static inline bool sip_may_start(const uint8_t *at, size_t len)
 }
 
 // Parse the first message in `payload` (after any CRLFs). The payload may come from a configured SIP port, so the start
-// line may be defective; PARSE_FOREIGN: nothing here can be read as a start line and one identity header (keep-alives,
+// line may be defective, and up to 16 octets of junk before it are skipped. Lines end in CRLF or LF; in lone CR if the
+// start line does. PARSE_FOREIGN: nothing here can be read as a start line and one identity header (keep-alives,
 // other protocols). PARSE_TRUNCATED: empty, or only CRLF and NUL (keep-alive). `out` holds a message only on PARSE_OK.
 // `out->octets.at + out->octets.len - payload.at` octets were consumed: call again on the rest for a second message,
 // but only if sip_recognise() says so.
 enum parse_result sip_parse(struct bytes payload, struct sip_message *out);
 
 // Walks the comma-separated values of one header field: "a" <sip:x>, <sip:y;p="1,2"> gives two. Start with the field's
-// value in `rest`; false when there is none left. Commas in quoted strings and in <> do not separate.
+// value in `rest`; false when there is none left. Commas in quoted strings and in <> do not separate; a quote or < that is
+// not closed runs to the end. Empty values are skipped.
 bool sip_value_next(struct bytes *rest, struct bytes *value);
 
 // name-addr or addr-spec with header parameters (RFC 3261 section 25.1), as in From, Contact, P-Asserted-Identity.
@@ -137,6 +144,8 @@ struct sip_name_addr {
 	struct bytes uri;        // between <>, or up to the first ';' or '?' of an addr-spec
 	struct bytes parameters; // what follows, from the first ';' on
 };
+// False: no URI. With a quote that is not closed the first < counts; a < that is not closed reaches as far as an
+// addr-spec would. The URI may be anything: "*", or no URI at all.
 bool sip_name_addr_parse(struct bytes value, struct sip_name_addr *out);
 
 // The value of parameter `name` (compared without case) in ";a=b;c" or of a URI; quotes removed. False if absent;
