@@ -1,0 +1,60 @@
+// The control core: the loop on EAL's main lcore that turns events into PDUs, keeps the connections, answers x2ctl and
+// takes over new orders. The only writer of what workers read.
+#ifndef X2TAP_CORE_H
+#define X2TAP_CORE_H
+
+#include "control.h"
+#include "dataplane.h"
+#include "delivery.h"
+#include "faults.h"
+#include "iri_pdu.h"
+#include "orders.h"
+
+// In messages x tasks. Laws: what the workers reported = taken; taken = numbered + expired.
+// In PDUs x destinations: wanted = offered + lost_too_large + lost_no_destination + lost_queue.
+struct core_counters {
+	uint64_t taken;               // out of the rings
+	uint64_t expired;             // the task had ended or changed meanwhile
+	uint64_t numbered;            // got a sequence number
+	uint64_t wanted;              // PDU x destination
+	uint64_t offered;             // of these, handed to delivery_send()
+	uint64_t lost_no_destination; // the destination has no entry in x2tap.yaml
+	uint64_t lost_queue;          // larger than the destination's queue can ever hold
+};
+
+struct core {
+	const struct config *config;
+	struct dataplane *dataplane;
+	struct delivery *delivery;
+	struct orders *orders;
+	struct control *control;
+	struct iri *iri;
+	struct sequences *sequences;
+	struct faults faults;
+	struct core_counters counters;
+	uint8_t *pdu;                                 // IRI_MAX_PDU octets
+	int signals;                                  // a signalfd for SIGINT, SIGTERM and SIGHUP
+	uint64_t started_ms;                          // monotonic
+	unsigned reload_tickets[CONTROL_MAX_CLIENTS]; // x2ctl clients that wait for the load
+	size_t reload_count;
+};
+
+enum core_end { CORE_END_DELIVERED, CORE_END_REMAINS };
+
+// Opens the control socket (before root is dropped); failing is a fault, no more.
+void core_open_control(struct core *core);
+
+// Runs until told to stop or, with until_idle_ms above 0, until no frame came for so long and all is delivered. Workers
+// are stopped and all events taken when it returns; CORE_END_REMAINS: PDUs remained after the shutdown timeout.
+enum core_end core_run(struct core *core, uint64_t until_idle_ms);
+
+uint64_t monotonic_ms(void);
+
+// report.c: what x2ctl asks.
+void report_status(const struct core *core, enum control_role role, struct text *out);
+void report_counters(const struct core *core, enum control_role role, struct text *out);
+// Whether all accounting laws hold; drain the rings before. `out` may be NULL. Exact once the workers have stopped; before
+// that, less what a worker may hold in its hands.
+bool report_laws(const struct core *core, enum control_role role, struct text *out);
+
+#endif
