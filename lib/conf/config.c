@@ -1,12 +1,12 @@
 #include "config.h"
 
+#include "config_value.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include "config_value.h"
 
 enum {
 	MAX_FILE = 1024 * 1024, // octets

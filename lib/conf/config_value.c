@@ -1,5 +1,7 @@
 #include "config_value.h"
 
+#include "utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,12 +153,15 @@ static const struct choice *choice_find(const struct option *o, const char *text
 	return NULL;
 }
 
-// UTF-8 was checked when the file was read; escapes can still bring C0, DEL and C1.
-static bool is_printable(const char *text)
+// That it is UTF-8 was checked when the file was read; escapes can still bring control characters.
+static bool is_printable(const struct yaml_node *value)
 {
-	for (const uint8_t *c = (const uint8_t *)text; *c; c++)
-		if (*c < ' ' || *c == 0x7f || (c[0] == 0xc2 && c[1] < 0xa0))
+	struct bytes text = bytes_of(value->text, value->len);
+	for (size_t i = 0, len; i < text.len; i += len) {
+		len = utf8_len(bytes_slice(text, i, text.len));
+		if (len == 0 || utf8_is_control(bytes_slice(text, i, len)))
 			return false;
+	}
 	return true;
 }
 
@@ -172,7 +177,7 @@ const char *text_take(struct reading *r, const struct option *o, const struct ya
 			(unsigned long long)o->least, (unsigned long long)o->greatest, value->len);
 		return NULL;
 	}
-	if (!is_printable(value->text)) {
+	if (!is_printable(value)) {
 		complain(r, value->mark, where, "holds a character that cannot be printed");
 		return NULL;
 	}
@@ -193,7 +198,7 @@ static const char *digits_take(struct reading *r, const struct option *o,
 static const char *path_take(struct reading *r, const struct option *o,
 	const struct yaml_node *value, const struct where *where)
 {
-	if (value->kind != YAML_SCALAR || !value->len || !is_printable(value->text)) {
+	if (value->kind != YAML_SCALAR || !value->len || !is_printable(value)) {
 		complain_of_value(r, o, value, where);
 		return NULL;
 	}
@@ -214,7 +219,7 @@ static const char *word_take(
 	struct reading *r, const struct yaml_node *value, const struct where *where)
 {
 	if (value->kind != YAML_SCALAR || !value->len || value->len > 255 ||
-		strpbrk(value->text, " \t") || !is_printable(value->text)) {
+		strpbrk(value->text, " \t") || !is_printable(value)) {
 		complain(r, value->mark, where, "must be one word of 1 to 255 octets");
 		return NULL;
 	}

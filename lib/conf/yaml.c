@@ -1,8 +1,10 @@
 #include "yaml.h"
 
-#include <stdlib.h>
+#include "utf8.h"
 
 #include <../include/yaml.h> // libyaml's: ours has the same name and stands first on the path
+
+#include <stdlib.h>
 
 // --- memory: blocks that only grow, wiped and freed together -------------------------------------------------
 
@@ -419,38 +421,14 @@ static void read_stream(struct building *b)
 		b->document->root = node_new(b, YAML_MAP, (yaml_mark_t){0});
 }
 
-// --- UTF-8 (RFC 3629) ----------------------------------------------------------------------------------------
+// --- the whole ----------------------------------------------------------------------------------------------
 
-// Octets of the character at the front of `rest`, or 0 when they are no UTF-8.
-static size_t utf8_len(struct bytes rest)
-{
-	uint8_t c = rest.at[0];
-	size_t len = c < 0x80                ? 1
-	             : c >= 0xc2 && c < 0xe0 ? 2
-	             : c >= 0xe0 && c < 0xf0 ? 3
-	             : c >= 0xf0 && c < 0xf5 ? 4
-	                                     : 0;
-	if (len > rest.len)
-		return 0;
-	for (size_t i = 1; i < len; i++)
-		if ((rest.at[i] & 0xc0) != 0x80)
-			return 0;
-	if (len < 3)
-		return len;
-	uint8_t second = rest.at[1];
-	bool overlong = (c == 0xe0 && second < 0xa0) || (c == 0xf0 && second < 0x90);
-	bool surrogate = c == 0xed && second > 0x9f;
-	bool too_great = c == 0xf4 && second > 0x8f;
-	return overlong || surrogate || too_great ? 0 : len;
-}
-
-// C0 and C1 but for tab and line ends, and the two that Unicode keeps for nobody: libyaml gives no position for them.
-static bool is_control(struct bytes character)
+// Whether YAML takes the character as it stands; libyaml refuses the others without saying where.
+static bool is_text(struct bytes character)
 {
 	const uint8_t *c = character.at;
-	if (character.len == 1)
-		return (c[0] < ' ' && c[0] != '\t' && c[0] != '\n' && c[0] != '\r') || c[0] == 0x7f;
-	return (c[0] == 0xc2 && c[1] < 0xa0) || (c[0] == 0xef && c[1] == 0xbf && c[2] >= 0xbe);
+	bool nobodys = character.len == 3 && c[0] == 0xef && c[1] == 0xbf && c[2] >= 0xbe;
+	return strchr("\t\n\r", c[0]) ? c[0] != 0 : !nobodys && !utf8_is_control(character);
 }
 
 // One problem for the first octet that is no text.
@@ -458,8 +436,8 @@ static bool check_text(struct bytes text, struct problems *problems)
 {
 	struct yaml_mark at = {1, 1};
 	for (size_t i = 0, len; i < text.len; i += len) {
-		len = utf8_len(bytes_slice(text, i, 4));
-		if (len == 0 || is_control(bytes_slice(text, i, len))) {
+		len = utf8_len(bytes_slice(text, i, text.len));
+		if (len == 0 || !is_text(bytes_slice(text, i, len))) {
 			problems_add(problems, at, 0,
 				len == 0 ? "octet 0x%02x is not UTF-8"
 					 : "control character (octet 0x%02x)",

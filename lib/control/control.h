@@ -11,21 +11,26 @@
 
 enum { CONTROL_MAX_CLIENTS = 8, CONTROL_MAX_REQUEST = 256, CONTROL_TIMEOUT_MS = 5000 };
 
+// A peer without a role gets a refusal and never reaches the handler.
 enum control_role { CONTROL_NOBODY, CONTROL_OPERATOR, CONTROL_LI };
 
+// The socket is made with mode 0660 and the operator group (without one: the LI group; without either: mode 0600), so where
+// both are configured the members of the LI group must be in the operator group as well.
 struct control_config {
-	const char *path;           // of the socket; made with mode 0660
-	const char *operator_group; // NULL or a group name; the socket belongs to it
+	const char *path;           // in a directory of root's or ours that others cannot write to
+	const char *operator_group; // NULL or a group name
 	const char *li_group;
 };
 
-// JSON text that grows: what an answer is built in.
+// JSON text that grows: what an answer is built in. Wiped when freed.
 struct text {
 	char *at; // NUL-terminated, NULL while empty
 	size_t len, cap;
+	bool failed; // there was no memory: what is here is not whole
 };
 void text_add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void text_add_json_string(struct text *t, const char *s); // with quotes and escapes
+// With quotes and escapes; octets that are not UTF-8 become U+FFFD.
+void text_add_json_string(struct text *t, const char *s);
 void text_free(struct text *t);
 
 // Answers one request. `request` is the line without its end. Writes a JSON object to `answer`. Returns true when
@@ -35,15 +40,21 @@ typedef bool control_handler(void *context, enum control_role role, const char *
 	unsigned ticket, struct text *answer);
 
 struct control;
+// Errors: -EADDRINUSE when another process answers on the path, -ENOENT for a group that does not exist, -EPERM for a directory
+// that others can write to. What a dead process left behind is replaced. `handler` and `context` stay the caller's.
 struct control *control_new(const struct control_config *config, control_handler *handler,
 	void *context, struct error *error);
-void control_free(struct control *c); // removes the socket
+void control_free(struct control *c); // removes the socket; waiting clients get no answer
+// Does all that can be done now. Call when a descriptor of control_pollfds() is ready, and at least once a second.
 void control_poll(struct control *c, uint64_t now_ms);
+// What to wait for: at most CONTROL_MAX_CLIENTS + 1 entries. Returns how many were written.
 struct pollfd;
 size_t control_pollfds(const struct control *c, struct pollfd *out, size_t max);
+// The late answer to `ticket`; copied. Does nothing when the client has gone.
 void control_answer(struct control *c, unsigned ticket, const struct text *answer);
 
-// The client's side (x2ctl): sends `request`, reads the whole answer. 0 or a negative errno with a text.
+// The client's side (x2ctl): sends `request`, reads the whole answer. 0 or a negative errno with a text that says what to do:
+// -ENOENT and -ECONNREFUSED: x2tap does not run; -EACCES: who may; -ETIMEDOUT.
 int control_ask(const char *path, const char *request, int timeout_ms, struct text *answer,
 	struct error *error);
 
