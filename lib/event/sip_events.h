@@ -24,9 +24,10 @@ struct sip_events_config {
 	uint64_t
 		session_idle_ns; // a session without a message for so long is forgotten; default 12 h
 	bool trust_from;         // From alone counts; default yes
+	uint32_t max_tasks;      // of one message; 0: 65536. More are lost, counted
 };
 
-// Law: matched = reported + suppressed + lost, in messages x tasks.
+// Law: matched = reported + suppressed + lost (all three `lost_`), in messages x tasks.
 struct sip_events_counters {
 	uint64_t matched;        // message x task
 	uint64_t reported;       // written to the ring
@@ -36,6 +37,8 @@ struct sip_events_counters {
 	uint64_t
 		sessions_given_up; // oldest session gave way to a new one, or its idle time was over
 	uint64_t duplicates_given_up;
+	uint64_t lost_too_many_tasks;    // beyond max_tasks
+	uint64_t identities_passed_over; // beyond SIP_MAX_SIGHTINGS; not part of the law
 };
 
 struct sip_events;

@@ -1,0 +1,471 @@
+#include "sip_events.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "duplicates.h"
+#include "sip_identities.h"
+#include "sip_sessions.h"
+
+enum {
+	DEFAULT_MAX_TASKS = 65536,
+	SESSION_TASKS_PER_SESSION = 2, // on average, over all sessions
+	MAX_OTHER = 2,                 // other identities of the target in one event_task
+	MAX_OTHER_LEN = 500,           // octets; no longer identity is worth an attribute
+};
+
+// Values of X2's payload direction (TS 103 221-2 table 5.2.6-1).
+enum direction { DIRECTION_UNKNOWN = 1, DIRECTION_TO_TARGET = 2, DIRECTION_FROM_TARGET = 3 };
+
+// A task that the message at hand belongs to.
+struct part {
+	uint32_t slot, generation;
+	uint32_t roles; // of the identity in this message; 0: none, or known by its session alone
+	uint8_t ends;
+	bool in_session; // the session knows it already
+	enum sip_side side;
+};
+
+// The parts of one message, each slot once.
+struct parts {
+	struct part *list;
+	uint32_t count, max;
+	struct {
+		uint32_t epoch, index;
+	} * places; // hash of the slots; a place of another epoch is free
+	uint32_t place_mask, epoch;
+};
+
+struct sip_events {
+	struct sip_events_config config;
+	struct sip_events_counters counters;
+	struct hash_key key;
+	struct sip_sessions *sessions;
+	struct duplicates duplicates;
+	struct sip_identities identities; // of the message at hand, as are:
+	struct match *matches;
+	struct parts parts;
+};
+
+// --- parts -----------------------------------------------------------------------------------------------------
+
+static int parts_init(struct parts *p, uint32_t max)
+{
+	uint32_t places = 2;
+	while (places < 2 * max)
+		places *= 2;
+	*p = (struct parts){
+		.list = calloc(max, sizeof *p->list),
+		.max = max,
+		.places = calloc(places, sizeof *p->places),
+		.place_mask = places - 1,
+	};
+	return p->list && p->places ? 0 : -ENOMEM;
+}
+
+static void parts_fini(struct parts *p)
+{
+	free(p->list);
+	free(p->places);
+}
+
+static void parts_clear(struct parts *p)
+{
+	p->count = 0;
+	if (++p->epoch == 0) { // once in 2^32 messages: old epochs would seem new
+		memset(p->places, 0, (p->place_mask + (size_t)1) * sizeof *p->places);
+		p->epoch = 1;
+	}
+}
+
+// The place that holds the slot, or the free one where it belongs. Slots are ours, not the sender's: no keyed hash.
+static uint32_t parts_place(const struct parts *p, uint32_t slot)
+{
+	uint32_t place = slot * 0x9e3779b1u & p->place_mask;
+	while (p->places[place].epoch == p->epoch && p->list[p->places[place].index].slot != slot)
+		place = (place + 1) & p->place_mask;
+	return place;
+}
+
+static struct part *parts_find(const struct parts *p, uint32_t slot)
+{
+	uint32_t place = parts_place(p, slot);
+	return p->places[place].epoch == p->epoch ? &p->list[p->places[place].index] : NULL;
+}
+
+// NULL when there are too many. The slot must not be there yet.
+static struct part *parts_add(struct parts *p, uint32_t slot, uint32_t generation)
+{
+	if (p->count == p->max)
+		return NULL;
+	uint32_t place = parts_place(p, slot);
+	p->places[place].epoch = p->epoch;
+	p->places[place].index = p->count;
+	struct part *part = &p->list[p->count++];
+	*part = (struct part){.slot = slot, .generation = generation};
+	return part;
+}
+
+// --- life ------------------------------------------------------------------------------------------------------
+
+static uint32_t session_task_count(const struct sip_events_config *config)
+{
+	uint64_t count =
+		(uint64_t)config->max_sessions * SESSION_TASKS_PER_SESSION + config->max_tasks;
+	return count < UINT32_MAX ? (uint32_t)count : UINT32_MAX - 1;
+}
+
+struct sip_events *sip_events_new(
+	const struct sip_events_config *config, const struct hash_key *key)
+{
+	struct sip_events *events = calloc(1, sizeof *events);
+	if (!events)
+		return NULL;
+	events->config = *config;
+	events->key = *key;
+	if (events->config.max_tasks == 0)
+		events->config.max_tasks = DEFAULT_MAX_TASKS;
+	config = &events->config;
+
+	events->sessions = sip_sessions_new(
+		config->max_sessions, session_task_count(config), config->session_idle_ns);
+	int rc = events->sessions ? 0 : -errno;
+	if (rc == 0)
+		rc = duplicates_init(
+			&events->duplicates, config->max_duplicates, config->duplicate_window_ns);
+	if (rc == 0)
+		rc = parts_init(&events->parts, config->max_tasks);
+	events->matches = calloc(config->max_tasks, sizeof *events->matches);
+	if (rc == 0 && events->matches)
+		return events;
+	sip_events_free(events);
+	errno = rc < 0 ? -rc : ENOMEM;
+	return NULL;
+}
+
+void sip_events_free(struct sip_events *events)
+{
+	if (!events)
+		return;
+	sip_sessions_free(events->sessions);
+	duplicates_fini(&events->duplicates);
+	parts_fini(&events->parts);
+	free(events->matches);
+	explicit_bzero(&events->identities, sizeof events->identities);
+	free(events);
+}
+
+const struct sip_events_counters *sip_events_counters(const struct sip_events *events)
+{
+	return &events->counters;
+}
+
+unsigned sip_owner(const struct hash_key *key, const struct sip_message *message, unsigned workers)
+{
+	struct bytes name = message->call_id.len ? message->call_id : message->octets;
+	return (unsigned)((siphash(key, name) >> 32) * workers >> 32);
+}
+
+// --- who has a part in the message -------------------------------------------------------------------------------
+
+static void add_matches(struct sip_events *events, const struct target_table *table,
+	const struct sip_message *message, const struct flow *flow)
+{
+	struct sip_identities *identities = &events->identities;
+	sip_identities_read(identities, message, target_table_numbering(table));
+	events->counters.identities_passed_over += identities->excess;
+	size_t count = target_table_match(table, flow, identities->sightings, identities->count,
+		events->matches, events->config.max_tasks);
+	if (count > events->config.max_tasks) {
+		uint64_t lost = count - events->config.max_tasks;
+		events->counters.matched += lost;
+		events->counters.lost_too_many_tasks += lost;
+		count = events->config.max_tasks;
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct match *m = &events->matches[i];
+		if (!events->config.trust_from && m->roles == UINT32_C(1) << SIP_ROLE_FROM)
+			continue;
+		struct part *part = parts_add(&events->parts, m->slot, m->generation);
+		if (!part) // never: there are as many parts as matches
+			break;
+		part->roles = m->roles;
+		part->ends = m->ends;
+		part->side = sip_side_of(message, m->roles);
+	}
+}
+
+static enum sip_side other_side(enum sip_side side)
+{
+	return side == SIP_SIDE_CALLER   ? SIP_SIDE_CALLEE
+	       : side == SIP_SIDE_CALLEE ? SIP_SIDE_CALLER
+	                                 : SIP_SIDE_UNKNOWN;
+}
+
+static enum sip_side remembered_side(
+	const struct sip_session_task *task, const struct sip_step *step)
+{
+	if (task->tag == 0)
+		return SIP_SIDE_UNKNOWN;
+	return task->tag == step->from_tag ? task->side
+	       : task->tag == step->to_tag ? other_side(task->side)
+	                                   : SIP_SIDE_UNKNOWN;
+}
+
+// Adds the tasks of the session to the parts, and forgets those that are no longer ordered.
+static void add_session_tasks(struct sip_events *events, const struct target_table *table,
+	uint32_t session, const struct sip_step *step)
+{
+	uint32_t *link = sip_session_tasks(events->sessions, session);
+	while (*link != SIP_SESSION_NONE) {
+		struct sip_session_task *task = sip_session_task(events->sessions, *link);
+		struct part *part = parts_find(&events->parts, task->slot);
+		if (!target_table_holds(table, task->slot, task->generation) ||
+			(part && part->generation != task->generation)) {
+			sip_session_drop_task(events->sessions, link);
+			continue;
+		}
+		if (!part)
+			part = parts_add(&events->parts, task->slot, task->generation);
+		if (part) {
+			part->in_session = true;
+			if (part->side == SIP_SIDE_UNKNOWN) {
+				part->side = remembered_side(task, step);
+			} else if (task->tag == 0) {
+				task->tag = step->from_tag;
+				task->side = part->side;
+			}
+		} else {
+			events->counters.matched++;
+			events->counters.lost_too_many_tasks++;
+		}
+		link = &task->next;
+	}
+}
+
+static void remember_parts(struct sip_events *events, uint32_t session, const struct sip_step *step)
+{
+	for (uint32_t i = 0; i < events->parts.count; i++) {
+		const struct part *part = &events->parts.list[i];
+		if (part->in_session)
+			continue;
+		struct sip_session_task task = {part->slot, part->generation,
+			part->side == SIP_SIDE_UNKNOWN ? 0 : step->from_tag, SIP_SESSION_NONE,
+			part->side};
+		if (!sip_session_add_task(events->sessions, session, &task))
+			return; // its other messages show the identity, or are not reported
+	}
+}
+
+// Brings the message's session and the parts together.
+static void follow_session(struct sip_events *events, const struct target_table *table,
+	const struct sip_step *step, uint64_t time_ns)
+{
+	struct sip_sessions *sessions = events->sessions;
+	uint32_t session = sip_sessions_find(sessions, &step->call_id, time_ns);
+	if (session == SIP_SESSION_NONE) {
+		// An ACK opens nothing, and nothing follows it.
+		if (events->parts.count == 0 || step->method == SIP_ACK)
+			return;
+		session = sip_sessions_open(sessions, &step->call_id, time_ns);
+	} else if (sip_session_includes(sessions, session, step, time_ns)) {
+		add_session_tasks(events, table, session, step);
+		if (events->parts.count == 0) { // none of its tasks is ordered any more
+			sip_sessions_close(sessions, session);
+			return;
+		}
+	} else {
+		// The session is over and this begins anew: only those whom it shows have a part in it.
+		if (events->parts.count == 0)
+			return;
+		sip_session_drop_all_tasks(sessions, session);
+	}
+	sip_session_take(sessions, session, step, time_ns);
+	remember_parts(events, session, step);
+}
+
+// --- what is said about each ---------------------------------------------------------------------------------------
+
+static uint8_t direction_of(const struct part *part, bool is_response)
+{
+	if (part->ends == END_SOURCE)
+		return DIRECTION_FROM_TARGET;
+	if (part->ends == END_DESTINATION)
+		return DIRECTION_TO_TARGET;
+	if (part->side == SIP_SIDE_UNKNOWN)
+		return DIRECTION_UNKNOWN;
+	bool sent_by_caller = !is_response;
+	return (part->side == SIP_SIDE_CALLER) == sent_by_caller ? DIRECTION_FROM_TARGET
+	                                                         : DIRECTION_TO_TARGET;
+}
+
+static enum event_other other_kind(struct bytes uri)
+{
+	struct sip_uri parsed;
+	if (sip_uri_parse(uri, &parsed) != PARSE_OK)
+		return EVENT_OTHER_NONE;
+	switch (parsed.scheme) {
+	case SIP_SCHEME_SIP:
+	case SIP_SCHEME_SIPS:
+		// RFC 3323 section 4.1.1.3: nobody's identity
+		return bytes_equal_nocase(parsed.host, bytes_of_text("anonymous.invalid"))
+		               ? EVENT_OTHER_NONE
+		               : EVENT_OTHER_SIP_URI;
+	case SIP_SCHEME_TEL:
+		return EVENT_OTHER_TEL_URI;
+	default:
+		return EVENT_OTHER_NONE;
+	}
+}
+
+static bool is_plain_text(struct bytes text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.at[i] <= ' ' || text.at[i] >= 0x7f)
+			return false;
+	return text.len > 0 && text.len <= MAX_OTHER_LEN;
+}
+
+static void add_other(struct event_task *task, unsigned *count, const struct sip_message *message,
+	struct bytes uri)
+{
+	if (*count == MAX_OTHER || !is_plain_text(uri))
+		return;
+	enum event_other kind = other_kind(uri);
+	size_t offset = (size_t)(uri.at - message->octets.at);
+	if (kind == EVENT_OTHER_NONE || offset > UINT16_MAX)
+		return;
+	task->other_offset[*count] = (uint16_t)offset;
+	task->other_len[*count] = (uint16_t)uri.len;
+	task->other_kind[*count] = (uint8_t)kind;
+	++*count;
+}
+
+static bool shows(const struct part *part, enum sip_role role)
+{
+	return part->roles >> role & 1;
+}
+
+// What the same message asserts of the same subject. P-Asserted-Identity speaks of whoever sent the message, From of
+// whoever sent the request: in a response they are two.
+static void add_others(const struct sip_events *events, const struct part *part,
+	const struct sip_message *message, struct event_task *task)
+{
+	const struct sip_identities *identities = &events->identities;
+	bool by_from = shows(part, SIP_ROLE_FROM);
+	bool by_asserted[SIP_MAX_ASSERTED] = {
+		shows(part, SIP_ROLE_ASSERTED), shows(part, SIP_ROLE_ASSERTED_SECOND)};
+	bool asserted = by_asserted[0] || by_asserted[1] || shows(part, SIP_ROLE_ASSERTED_MORE);
+	unsigned count = 0;
+	if (asserted || (by_from && !message->is_response))
+		for (unsigned i = 0; i < SIP_MAX_ASSERTED; i++)
+			if (!by_asserted[i])
+				add_other(task, &count, message, identities->asserted_uri[i]);
+	if (asserted && !by_from && !message->is_response && events->config.trust_from)
+		add_other(task, &count, message, identities->from_uri);
+}
+
+// --- reporting -------------------------------------------------------------------------------------------------
+
+// What all records of one message have in common.
+struct report {
+	const struct sip_message *message;
+	const struct flow *flow;
+	uint16_t point;
+	uint64_t time_ns, correlation;
+	struct digest digest; // of the message
+};
+
+static struct digest sighting_of(
+	const struct sip_events *events, const struct report *r, const struct part *part)
+{
+	return duplicates_sighting(
+		&events->key, &r->digest, r->message->octets.len, part->slot, part->generation);
+}
+
+// Writes one record for at most EVENT_MAX_TASKS parts.
+static void write_record(struct sip_events *events, const struct report *r,
+	const struct part *const *parts, size_t count, struct record_ring *ring)
+{
+	struct bytes payload = r->message->octets;
+	struct event *event = record_ring_reserve(ring, event_size(count, payload.len));
+	if (!event) {
+		events->counters.lost_ring_full += count;
+		return;
+	}
+	*event = (struct event){
+		.time_ns = r->time_ns,
+		.correlation = r->correlation,
+		.flow = *r->flow,
+		.point = r->point,
+		.protocol = EVENT_SIP,
+		.task_count = (uint8_t)count,
+		.payload_len = (uint32_t)payload.len,
+	};
+	for (size_t i = 0; i < count; i++) {
+		struct event_task *task = &event_tasks(event)[i];
+		*task = (struct event_task){.slot = parts[i]->slot,
+			.generation = parts[i]->generation,
+			.direction = direction_of(parts[i], r->message->is_response)};
+		add_others(events, parts[i], r->message, task);
+		struct digest sighting = sighting_of(events, r, parts[i]);
+		duplicates_remember(&events->duplicates, &sighting, r->time_ns);
+	}
+	memcpy(event_payload(event), payload.at, payload.len);
+	record_ring_commit(ring, event_size(count, payload.len));
+	events->counters.reported += count;
+}
+
+static void report_parts(
+	struct sip_events *events, const struct report *r, struct record_ring *ring)
+{
+	const struct part *batch[EVENT_MAX_TASKS];
+	size_t count = 0;
+	for (uint32_t i = 0; i < events->parts.count; i++) {
+		const struct part *part = &events->parts.list[i];
+		struct digest sighting = sighting_of(events, r, part);
+		events->counters.matched++;
+		if (duplicates_hold(&events->duplicates, &sighting, r->time_ns)) {
+			events->counters.suppressed++;
+			continue;
+		}
+		if (r->message->octets.len > EVENT_MAX_PAYLOAD) {
+			events->counters.lost_too_large++;
+			continue;
+		}
+		batch[count++] = part;
+		if (count == EVENT_MAX_TASKS) {
+			write_record(events, r, batch, count, ring);
+			count = 0;
+		}
+	}
+	if (count)
+		write_record(events, r, batch, count, ring);
+}
+
+// Every probe comes to the same value for a Call-ID; a message without one is a session of its own.
+static uint64_t correlation_of(const struct sip_events *events, const struct sip_message *message)
+{
+	uint64_t correlation = message->call_id.len ? fnv1a(message->call_id)
+	                                            : siphash(&events->key, message->octets);
+	return correlation ? correlation : 1;
+}
+
+void sip_events_take(struct sip_events *events, const struct target_table *table,
+	const struct sip_message *message, const struct flow *flow, uint16_t point,
+	uint64_t time_ns, struct record_ring *ring)
+{
+	parts_clear(&events->parts);
+	add_matches(events, table, message, flow);
+	if (message->call_id.len) {
+		struct sip_step step = sip_step_of(&events->key, message);
+		follow_session(events, table, &step, time_ns);
+	}
+	if (events->parts.count) {
+		struct report r = {message, flow, point, time_ns, correlation_of(events, message),
+			siphash128(&events->key, message->octets)};
+		report_parts(events, &r, ring);
+	}
+	events->counters.sessions_given_up = sip_sessions_given_up(events->sessions);
+	events->counters.duplicates_given_up = events->duplicates.given_up;
+}
