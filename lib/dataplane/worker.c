@@ -100,7 +100,7 @@ enum { // offsets in an untagged Ethernet frame with an IPv4 header without opti
 };
 
 // The commonest frame, untagged IPv4 and UDP in one segment, without a call; everything else goes the long way. Both
-// ways come to the same: test_worker compares them.
+// ways come to the same: test_dataplane compares them.
 static inline enum interest look(const struct worker *w, const struct target_filter *f,
 	const struct rte_mbuf *m, struct candidate *c)
 {
