@@ -142,9 +142,10 @@ static void add_li(const struct core *core, const struct dataplane_totals *t, st
 	const struct core_counters *c = &core->counters;
 	text_add(out,
 		",\"matching\":{\"matched\":%lu,\"reported\":%lu,\"suppressed\":%lu,\"lost_ring_full\":%lu,\"lost_too_large\":%lu,"
-		"\"sessions_given_up\":%lu,\"duplicates_given_up\":%lu}",
+		"\"lost_too_many_tasks\":%lu,\"identities_passed_over\":%lu,\"sessions_given_up\":%lu,\"duplicates_given_up\":%lu}",
 		s->matched, s->reported, s->suppressed, s->lost_ring_full, s->lost_too_large,
-		s->sessions_given_up, s->duplicates_given_up);
+		s->lost_too_many_tasks, s->identities_passed_over, s->sessions_given_up,
+		s->duplicates_given_up);
 	text_add(out,
 		",\"iri\":{\"taken\":%lu,\"expired\":%lu,\"numbered\":%lu,\"wanted\":%lu,\"lost_no_destination\":%lu,\"lost_queue\":%lu,"
 		"\"lost_too_large\":%lu,\"body_cut\":%lu,\"events_whole\":%lu,\"events_withheld\":%lu,\"events_blanked\":%lu,"

@@ -38,6 +38,7 @@ static struct sip_events_config sip_config(const struct config *config)
 		.duplicate_window_ns = (uint64_t)config->sip.duplicate_window_ms * 1000000,
 		.session_idle_ns = (uint64_t)config->sip.session_idle_ms * 1000000,
 		.trust_from = config->sip.trust_from,
+		.max_tasks = config->targets.capacity,
 	};
 }
 

@@ -335,8 +335,8 @@ static void targets_messages_among_them_became_events(void **state)
 	dataplane_totals(f->dataplane, &t);
 	assert_true(t.signalling.messages > FRAMES_A_ROUND / 8);
 	assert_true(t.sip.reported > FRAMES_A_ROUND / 8);
-	assert_int_equal(t.sip.matched,
-		t.sip.reported + t.sip.suppressed + t.sip.lost_ring_full + t.sip.lost_too_large);
+	assert_int_equal(t.sip.matched, t.sip.reported + t.sip.suppressed + t.sip.lost_ring_full +
+						t.sip.lost_too_large + t.sip.lost_too_many_tasks);
 }
 
 // What the whole of a frame comes to when it is looked at the long way.
