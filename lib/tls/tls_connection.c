@@ -1,0 +1,336 @@
+#include "tls.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include "tls_internal.h"
+
+enum { RECORD_LEN = 16384, NAME_TEXT = 256 }; // RFC 8446 5.1
+
+struct tls_connection {
+	struct tls_context *context; // a reference
+	SSL *ssl;
+	int fd;
+	bool server, broken, heard;
+	bool writing;     // a record is only half out
+	uint64_t records; // under the present sending key
+	uint64_t key_updates;
+	char name
+		[NAME_TEXT]; // the peer's: configured before the handshake, of the certificate afterwards
+	char subject[NAME_TEXT];
+};
+
+// A whole handshake message after the handshake (a session ticket, say) shows that the server is done with us.
+static void watch_messages(int outgoing, int version, int type, const void *message, size_t len,
+	SSL *ssl, void *argument)
+{
+	(void)version, (void)message, (void)len;
+	struct tls_connection *c = argument;
+	if (!outgoing && type == SSL3_RT_HANDSHAKE && SSL_is_init_finished(ssl))
+		c->heard = true;
+}
+
+static struct tls_connection *connection_new(
+	struct tls_context *context, int fd, bool server, struct error *error)
+{
+	ERR_clear_error();
+	struct tls_connection *c = calloc(1, sizeof *c);
+	if (!c) {
+		close(fd);
+		error_set(error, -ENOMEM, "tls: no memory for a connection");
+		return NULL;
+	}
+	c->fd = fd;
+	c->server = server;
+	c->context = context;
+	context->references++;
+	c->ssl = SSL_new(context->ssl_ctx);
+	if (!c->ssl || SSL_set_fd(c->ssl, fd) != 1) {
+		error_set(error, -ENOMEM, "tls: no memory for a connection: %s",
+			tls_reason("OpenSSL"));
+		tls_connection_free(c);
+		return NULL;
+	}
+	SSL_set_msg_callback(c->ssl, watch_messages);
+	SSL_set_msg_callback_arg(c->ssl, c);
+	if (server)
+		SSL_set_accept_state(c->ssl);
+	else
+		SSL_set_connect_state(c->ssl);
+	return c;
+}
+
+static bool is_ip_address(const char *name)
+{
+	struct in6_addr scratch;
+	return inet_pton(AF_INET, name, &scratch) == 1 || inet_pton(AF_INET6, name, &scratch) == 1;
+}
+
+// The certificate must carry `name` as SAN; the subject's common name does not count (RFC 6125 6.4.4).
+static int expect_name(SSL *ssl, const char *name)
+{
+	X509_VERIFY_PARAM *rules = SSL_get0_param(ssl);
+	if (is_ip_address(name))
+		return X509_VERIFY_PARAM_set1_ip_asc(rules, name);
+	X509_VERIFY_PARAM_set_hostflags(
+		rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+	return X509_VERIFY_PARAM_set1_host(rules, name, 0) == 1 &&
+	       SSL_set_tlsext_host_name(ssl, name) == 1;
+}
+
+struct tls_connection *tls_connect(
+	struct tls_context *context, int fd, const char *name, struct error *error)
+{
+	if (!name || !*name) { // without a name any certificate of the CA would do
+		close(fd);
+		error_set(error, -EINVAL, "tls: no name is configured for the peer's certificate");
+		return NULL;
+	}
+	struct tls_connection *c = connection_new(context, fd, false, error);
+	if (!c)
+		return NULL;
+	if (expect_name(c->ssl, name) != 1) {
+		error_set(error, -EINVAL,
+			"tls: %s is neither a DNS name nor an IP address: no certificate can carry it",
+			name);
+		ERR_clear_error();
+		tls_connection_free(c);
+		return NULL;
+	}
+	snprintf(c->name, sizeof c->name, "%s", name);
+	return c;
+}
+
+struct tls_connection *tls_accept(struct tls_context *context, int fd, struct error *error)
+{
+	struct tls_connection *c = connection_new(context, fd, true, error);
+	if (c)
+		snprintf(c->name, sizeof c->name, "client");
+	return c;
+}
+
+void tls_connection_free(struct tls_connection *c)
+{
+	if (!c)
+		return;
+	SSL_free(c->ssl);
+	close(c->fd);
+	tls_context_free(c->context);
+	free(c);
+}
+
+int tls_connection_fd(const struct tls_connection *c)
+{
+	return c->fd;
+}
+
+const char *tls_peer_name(const struct tls_connection *c)
+{
+	return c->subject;
+}
+
+const char *tls_version_name(const struct tls_connection *c)
+{
+	return SSL_get_version(c->ssl);
+}
+
+bool tls_peer_accepted_us(const struct tls_connection *c)
+{
+	if (!SSL_is_init_finished(c->ssl))
+		return false;
+	return c->server || c->heard || SSL_version(c->ssl) < TLS1_3_VERSION;
+}
+
+uint64_t tls_key_updates(const struct tls_connection *c)
+{
+	return c->key_updates;
+}
+
+// What to do about a certificate that was refused.
+static const char *certificate_advice(long result)
+{
+	switch (result) {
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+		return "the peer needs a new one";
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		return "check both clocks";
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+		return "it must carry the configured tls_name as subject alternative name";
+	case X509_V_ERR_CERT_REVOKED:
+		return "the peer needs a new one";
+	case X509_V_ERR_CRL_HAS_EXPIRED:
+	case X509_V_ERR_UNABLE_TO_GET_CRL:
+		return "fetch the CA's current CRL";
+	case X509_V_ERR_INVALID_PURPOSE:
+		return "its extended key usage must allow this role";
+	default:
+		return "it must chain to a certificate in our CA file";
+	}
+}
+
+// What to do about an alert of the peer (RFC 8446 6.2), whose number OpenSSL adds to 1000.
+static const char *alert_advice(int alert)
+{
+	switch (alert) {
+	case SSL_AD_BAD_CERTIFICATE:
+	case SSL_AD_UNSUPPORTED_CERTIFICATE:
+	case SSL_AD_CERTIFICATE_REVOKED:
+	case SSL_AD_CERTIFICATE_EXPIRED:
+	case SSL_AD_CERTIFICATE_UNKNOWN:
+	case SSL_AD_UNKNOWN_CA:
+	case SSL_AD_ACCESS_DENIED:
+	case SSL_AD_CERTIFICATE_REQUIRED:
+		return "it does not take our certificate: have it trust our CA, or install another";
+	case SSL_AD_PROTOCOL_VERSION:
+	case SSL_AD_HANDSHAKE_FAILURE:
+	case SSL_AD_INSUFFICIENT_SECURITY:
+		return "no version or cipher suite in common: compare its TLS settings with our profile";
+	default:
+		return "see the peer's log";
+	}
+}
+
+static void explain_protocol(const struct tls_connection *c, struct error *error)
+{
+	unsigned long code = ERR_peek_last_error();
+	int reason = ERR_GET_REASON(code);
+	long verified = SSL_get_verify_result(c->ssl);
+	if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
+		error_set(error, -EACCES, "%s: certificate refused: %s: %s (CA file %s)", c->name,
+			X509_verify_cert_error_string(verified), certificate_advice(verified),
+			c->context->ca);
+	else if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+		error_set(error, -ECONNRESET, "%s: closed without close_notify", c->name);
+	else if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
+		error_set(
+			error, -EACCES, "%s: showed no certificate: it must present one", c->name);
+	else if (reason == SSL_R_WRONG_VERSION_NUMBER)
+		error_set(error, -EPROTO, "%s: does not speak TLS there: check address and port",
+			c->name);
+	else if (reason == SSL_R_UNSUPPORTED_PROTOCOL || reason == SSL_R_NO_SHARED_CIPHER)
+		error_set(error, -EPROTO,
+			"%s: %s: compare the TLS versions and suites of both sides", c->name,
+			ERR_reason_error_string(code));
+	else if (reason > SSL_AD_REASON_OFFSET)
+		error_set(error, -ECONNREFUSED, "%s: refused us: %s: %s", c->name,
+			ERR_reason_error_string(code), alert_advice(reason - SSL_AD_REASON_OFFSET));
+	else
+		error_set(error, -EPROTO, "%s: TLS failed: %s", c->name,
+			tls_reason("no reason given"));
+	ERR_clear_error();
+}
+
+// What a call that did not succeed came to; `system_error` is errno right after it.
+static enum tls_status status_of(
+	struct tls_connection *c, int result, int system_error, struct error *error)
+{
+	switch (SSL_get_error(c->ssl, result)) {
+	case SSL_ERROR_WANT_READ:
+		return TLS_WANT_READ;
+	case SSL_ERROR_WANT_WRITE:
+		return TLS_WANT_WRITE;
+	case SSL_ERROR_ZERO_RETURN:
+		return TLS_CLOSED;
+	case SSL_ERROR_SYSCALL:
+		error_set(error, system_error ? -system_error : -ECONNRESET, "%s: %s", c->name,
+			system_error ? strerror(system_error) : "closed without close_notify");
+		ERR_clear_error();
+		break;
+	default:
+		explain_protocol(c, error);
+	}
+	c->broken = true;
+	return TLS_FAILED;
+}
+
+static enum tls_status broken(const struct tls_connection *c, struct error *error)
+{
+	error_set(error, -ENOTCONN, "%s: the connection has failed before", c->name);
+	return TLS_FAILED;
+}
+
+static void prepare_call(void)
+{
+	ERR_clear_error(); // SSL_get_error() looks at what others may have left there
+	errno = 0;
+}
+
+enum tls_status tls_handshake(struct tls_connection *c, struct error *error)
+{
+	if (c->broken)
+		return broken(c, error);
+	prepare_call();
+	int result = SSL_do_handshake(c->ssl);
+	if (result != 1)
+		return status_of(c, result, errno, error);
+	const X509 *cert = SSL_get0_peer_certificate(c->ssl);
+	if (cert)
+		X509_NAME_oneline(X509_get_subject_name(cert), c->subject, sizeof c->subject);
+	return TLS_DONE;
+}
+
+enum tls_status tls_read(
+	struct tls_connection *c, void *to, size_t cap, size_t *count, struct error *error)
+{
+	if (c->broken)
+		return broken(c, error);
+	prepare_call();
+	size_t moved = 0;
+	int result = SSL_read_ex(c->ssl, to, cap, &moved);
+	if (result != 1)
+		return status_of(c, result, errno, error);
+	c->heard = true;
+	*count = moved;
+	return TLS_DONE;
+}
+
+// OpenSSL 3.0 leaves the AEAD limits to us. Not while a record is on its way: the limit leaves room for that.
+static enum tls_status renew_key(struct tls_connection *c, struct error *error)
+{
+	if (c->records < c->context->key_records || c->writing)
+		return TLS_DONE;
+	if (SSL_version(c->ssl) < TLS1_3_VERSION) {
+		error_set(error, -EPROTO, "%s: TLS 1.2 keys are used up: a new connection is due",
+			c->name);
+		c->broken = true;
+		return TLS_FAILED;
+	}
+	if (SSL_key_update(c->ssl, SSL_KEY_UPDATE_REQUESTED) == 1) {
+		c->records = 0;
+		c->key_updates++;
+	}
+	return TLS_DONE;
+}
+
+enum tls_status tls_write(struct tls_connection *c, struct bytes b, struct error *error)
+{
+	if (c->broken)
+		return broken(c, error);
+	prepare_call();
+	if (renew_key(c, error) == TLS_FAILED)
+		return TLS_FAILED;
+	size_t moved = 0;
+	int result = SSL_write_ex(c->ssl, b.at, b.len, &moved);
+	c->writing = result != 1;
+	if (result != 1)
+		return status_of(c, result, errno, error);
+	c->records += (b.len + RECORD_LEN - 1) / RECORD_LEN;
+	return TLS_DONE;
+}
+
+enum tls_status tls_shutdown(struct tls_connection *c, struct error *error)
+{
+	if (c->broken)
+		return broken(c, error);
+	prepare_call();
+	int result = SSL_shutdown(c->ssl);
+	if (result >= 0) // 0: sent, the peer's has not come yet
+		return TLS_DONE;
+	return status_of(c, result, errno, error);
+}
