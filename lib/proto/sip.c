@@ -27,8 +27,11 @@ static const uint8_t *line_end(
 		return end;
 	}
 	*next = stop + 1;
-	if (mark == '\n')
-		return stop > at && stop[-1] == '\r' ? stop - 1 : stop;
+	if (mark == '\n') {
+		while (stop > at && stop[-1] == '\r')
+			stop--;
+		return stop;
+	}
 	if (*next < end && **next == '\n')
 		(*next)++;
 	return stop;

@@ -3,18 +3,21 @@
 #include "sip_names.h"
 #include "sip_text.h"
 
-// A line ends at its first CR or LF. Which of them decides how all lines of the message end: were a lone CR an end in a
-// message whose lines end in LF, "Subject: a<CR><CR>From: ..." would hide the From that others read.
+// The line ends at its first CR or LF. What ends it ends all lines of the message: were a lone CR an end in a message with
+// line feeds, "Subject: a<CR><CR>From: ..." would hide the From that others read.
 static void line_find(struct bytes text, struct sip_start_line *out)
 {
-	size_t end = sip_find(text, '\n');
-	size_t cr = sip_find(bytes_slice(text, 0, end), '\r');
-	bool is_lone_cr = cr < end && cr + 1 != end;
-	bool has_end = is_lone_cr || end < text.len;
+	size_t lf = sip_find(text, '\n');
+	struct bytes before_lf = bytes_slice(text, 0, lf);
+	size_t cr = sip_find(before_lf, '\r');
+	size_t after_crs = cr;
+	while (after_crs < lf && text.at[after_crs] == '\r')
+		after_crs++; // CR CR LF is one end
 
-	out->line_mark = is_lone_cr || (cr < end && end == text.len) ? '\r' : '\n';
+	bool ends_in_lf = after_crs == lf && lf < text.len;
+	out->line_mark = ends_in_lf || cr == lf ? '\n' : '\r';
 	out->line = bytes_slice(text, 0, cr);
-	out->len = is_lone_cr ? cr + 1 : has_end ? end + 1 : text.len;
+	out->len = ends_in_lf ? lf + 1 : cr < lf ? cr + 1 : text.len;
 }
 
 // "SIP/2.0" without case; every other version is one as well, if not ours.

@@ -249,6 +249,17 @@ static void lines_may_end_in_lf_or_in_cr_alone(void **state)
 	is(message.body, "body");
 }
 
+static void lines_may_end_in_two_crs_and_lf(void **state)
+{
+	(void)state;
+	has_defects(
+		"BYE sip:b@example.net SIP/2.0\r\r\nf:sip:a@example.com\r\r\nt:sip:b@example.net\r\r\n"
+		"i:1\r\r\nCSeq:1 BYE\r\r\n\r\r\nbody",
+		0);
+	is(message.from, "sip:a@example.com");
+	is(message.body, "body");
+}
+
 // Others do not end a line there, and would find the From.
 static void a_lone_cr_hides_nothing_in_a_message_with_line_feeds(void **state)
 {
@@ -367,6 +378,7 @@ int main(void)
 		cmocka_unit_test(without_a_readable_content_length_the_body_is_all_that_is_left),
 		cmocka_unit_test(two_messages_in_one_datagram_are_read_one_after_the_other),
 		cmocka_unit_test(lines_may_end_in_lf_or_in_cr_alone),
+		cmocka_unit_test(lines_may_end_in_two_crs_and_lf),
 		cmocka_unit_test(a_lone_cr_hides_nothing_in_a_message_with_line_feeds),
 		cmocka_unit_test(what_is_repeated_cannot_displace_another_field),
 		cmocka_unit_test(as_many_fields_as_there_is_room_for_are_no_defect),
