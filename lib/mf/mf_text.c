@@ -1,22 +1,14 @@
 #include "mf_text.h"
 
-// RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
+#include "utf8.h"
+
 bool mf_text_is_utf8(struct bytes text)
 {
-	for (size_t i = 0; i < text.len;) {
-		uint8_t c = text.at[i++];
-		if (c < 0x80)
-			continue;
-		size_t more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
-		if (c < 0xc2 || c > 0xf4 || more > text.len - i)
+	while (text.len > 0) {
+		size_t len = utf8_len(text);
+		if (len == 0)
 			return false;
-		uint8_t second = text.at[i];
-		if ((c == 0xe0 && second < 0xa0) || (c == 0xed && second > 0x9f) ||
-			(c == 0xf0 && second < 0x90) || (c == 0xf4 && second > 0x8f))
-			return false;
-		for (; more > 0; more--)
-			if ((text.at[i++] & 0xc0) != 0x80)
-				return false;
+		text = bytes_slice(text, len, SIZE_MAX);
 	}
 	return true;
 }
