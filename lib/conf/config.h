@@ -7,6 +7,8 @@
 #include "uuid.h"
 #include "yaml.h"
 
+#define CONFIG_DEFAULT_SOCKET "/run/x2tap/control.sock" // x2ctl's as well
+
 enum {
 	CONFIG_MAX_PORTS = 32,
 	CONFIG_MAX_WORKERS = 64,
@@ -93,7 +95,7 @@ struct config {
 	} numbering;
 
 	struct {
-		const char *socket;                    // default /run/x2tap/control.sock
+		const char *socket;                    // default CONFIG_DEFAULT_SOCKET
 		const char *operator_group, *li_group; // NULL: root only
 	} control;
 

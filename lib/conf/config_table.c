@@ -57,7 +57,7 @@ static const struct section sections[SECTIONS] = {
 		.help = "How numbers are dialled here, so that 030 123, 0049 30 123 and +49 30 123 can be one number."},
 	[SECTION_CONTROL] = {.name = "control",
 		.shape = SHAPE_MAP,
-		.help = "The UNIX socket on which x2ctl asks. The operator group sees ports, forwarding and faults; the LI group sees everything; root and the user of x2tap are of the LI group."},
+		.help = "The UNIX socket on which x2ctl asks. The operator group sees ports, forwarding and faults; the LI group sees everything; root and the user of x2tap have the LI role. The socket belongs to the operator group, so members of the LI group must be in both where both are set."},
 };
 
 static const struct option options[] = {
@@ -241,7 +241,7 @@ static const struct option options[] = {
 		.help = "Stands for the +.", CONFIG(numbering.international_prefix)},
 
 	// --- control
-	{SECTION_CONTROL, "socket", OPTION_PATH, .fallback = "/run/x2tap/control.sock",
+	{SECTION_CONTROL, "socket", OPTION_PATH, .fallback = CONFIG_DEFAULT_SOCKET,
 		.help = "In a directory that only root or the user of x2tap can write to.",
 		CONFIG(control.socket)},
 	{SECTION_CONTROL, "operator_group", OPTION_TEXT, .least = 1, .greatest = 32,
