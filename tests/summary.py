@@ -22,7 +22,7 @@ for build in map(pathlib.Path, sys.argv[1:]):
         test = json.loads(line)
         results[test["name"].split(" / ")[-1]] = test
     for test_case in xml.parse(logs / "testlog.junit.xml").iter("testcase"):
-        program = test_case.get("classname").split(".", 1)[-1]
+        program = test_case.get("classname").split(" / ")[-1]
         name = f"{build.name}: {program}: {test_case.get('name')}"
         why = (test_case.findtext("system-out") or "").strip().splitlines()
         if test_case.find("failure") is not None or test_case.find("error") is not None:

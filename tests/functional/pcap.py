@@ -119,3 +119,15 @@ def udp_frame(source, destination, source_port, destination_port, payload):
         header = struct.pack(">IHBB", 6 << 28, udp_len, 17, 64) + a + b
         ethertype = b"\x86\xdd"
     return b"\x02\0\0\0\0\x02\x02\0\0\0\0\x01" + ethertype + header + udp
+
+
+def tcp_segments(payloads, port):
+    """One TCP segment on loopback for each payload, as tshark likes its PDUs."""
+    frames, sequence = [], 1
+    for number, payload in enumerate(payloads, 1):
+        segment = struct.pack(">HHIIBBHHH", 40000, port, sequence, 1, 0x50, 0x18, 65535, 0, 0) + payload
+        header = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(segment), 0, 0, 64, 6, 0) + b"\x7f\0\0\x01" * 2
+        header = header[:10] + struct.pack(">H", checksum(header)) + header[12:]
+        frames.append(Frame(number, number * 1000, b"\0" * 12 + b"\x08\x00" + header + segment))
+        sequence += len(payload)
+    return frames
