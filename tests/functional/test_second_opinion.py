@@ -49,10 +49,10 @@ class OpensslMf:
 
     def __init__(self, directory):
         self.port = x2.free_port()
-        good = x2.Certificates()
+        files = x2.certificates()
         self.process = subprocess.Popen(
-            ["openssl", "s_server", "-accept", f"127.0.0.1:{self.port}", "-cert", good.mf[0], "-key", good.mf[1],
-             "-CAfile", good.ca, "-Verify", "2", "-verify_return_error", "-tls1_3", "-quiet", "-naccept", "1",
+            ["openssl", "s_server", "-accept", f"127.0.0.1:{self.port}", "-cert", files / "mf.pem", "-key", files / "mf.key",
+             "-CAfile", files / "ca.pem", "-Verify", "2", "-verify_return_error", "-tls1_3", "-quiet", "-naccept", "1",
              "-keylogfile", directory / "keys.txt"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=(directory / "s_server.log").open("wb"),
         )  # fmt: skip

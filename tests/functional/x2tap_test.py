@@ -6,7 +6,9 @@ network namespaces that the tests make. Nothing sleeps to be sure: the tests wai
 
 import atexit
 import base64
+import calendar
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -18,7 +20,6 @@ import tempfile
 import time
 import uuid
 
-import certs
 import pcap
 from tap import Skip
 
@@ -30,6 +31,7 @@ PATIENCE = 120 if SANITIZED else 60  # seconds until a wait is given up
 
 NFID, IPID = "probe-1.example.net", "link-1"
 DID = "19867c20-8c94-473e-b9bd-8b72b7b05fd4"
+X2_PDU = 1  # TS 103 221-2 table 5.2.2-1
 NAMESPACE = uuid.UUID("8d7f2c3a-6f0e-4e0b-9a51-2f64c0b7d9e3")
 
 
@@ -199,42 +201,39 @@ def write_targets(path, tasks, ports):
     fresh.rename(path)
 
 
-class Certificates:
-    """What a good tap and a good MF show, and who vouches for them. Made once for a test program."""
+MF_NAME = "mf.example.net"
 
-    made = None
 
-    def __new__(cls):
-        if cls.made is None:
-            cls.made = super().__new__(cls)
-            directory = pathlib.Path(tempfile.mkdtemp(prefix="x2tap-certs-"))
-            atexit.register(shutil.rmtree, directory, True)
-            authority = certs.Authority(directory)
-            cls.made.authority = authority
-            cls.made.directory = directory
-            cls.made.ca = authority.cert
-            cls.made.tap = authority.issue("tap", NFID)
-            cls.made.mf = authority.issue("mf", certs.MF_NAME)
-        return cls.made
+@functools.cache
+def certificates():
+    """The directory of what scripts/make-certs --tests makes, once for a test program."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="x2tap-certs-"))
+    atexit.register(shutil.rmtree, directory, True)
+    subprocess.run(
+        [ROOT / "scripts/make-certs", directory, "--tests"], check=True, capture_output=True, stdin=subprocess.DEVNULL
+    )
+    return directory
+
+
+def ns_of(text):
+    """Nanoseconds since 1970 of "2026-01-01T00:00:00.123456789Z"."""
+    seconds, fraction = text.removesuffix("Z").split(".")
+    return calendar.timegm(time.strptime(seconds, "%Y-%m-%dT%H:%M:%S")) * 10**9 + int(fraction)
 
 
 class Mf:
     """x2mf on loopback, writing JSON lines."""
 
-    def __init__(self, directory, *options, port=None, name="mf", cert=None, ca=None):
+    def __init__(self, directory, *options, port=None, name="mf", cert="mf", ca="ca", inside=()):
         self.port = port or free_port()
         self.jsonl = pathlib.Path(directory) / f"{name}.jsonl"
-        good = Certificates()
-        cert, key = cert or good.mf
+        files = certificates()
         self.process = start(
-            [program("x2mf"), "--listen", f"127.0.0.1:{self.port}", "--cert", cert, "--key", key,
-             "--ca", ca or good.ca, "--jsonl", self.jsonl, *options],
+            [*inside, program("x2mf"), "--listen", f"127.0.0.1:{self.port}", "--cert", files / f"{cert}.pem",
+             "--key", files / f"{cert}.key", "--ca", files / f"{ca}.pem", "--jsonl", self.jsonl, *options],
             pathlib.Path(directory) / f"{name}.log",
         )  # fmt: skip
-        wait_for(
-            f"x2mf to listen ({said(self.process)[-500:]})",
-            lambda: listening(self.port) or self.process.poll() is not None,
-        )
+        wait_for("x2mf to listen", lambda: "listening on" in said(self.process) or self.process.poll() is not None)
         if self.process.poll() is not None:
             raise AssertionError(f"x2mf ended: {said(self.process)}")
 
@@ -247,9 +246,12 @@ class Mf:
 
     def iri(self):
         """The X2 PDUs, with the payload as octets."""
-        pdus = [line for line in self.lines() if line.get("type") in (1, "X2", "x2")]
+        pdus = [line for line in self.lines() if line["type"] == X2_PDU]
         for pdu in pdus:
             pdu["octets"] = base64.b64decode(pdu["payload"])
+            pdu["time_ns"] = ns_of(pdu["time"])
+            if pdu.get("problem"):
+                raise AssertionError(f"x2mf on a PDU: {pdu['problem']}")
         return pdus
 
     def stop(self, how=signal.SIGTERM):
@@ -269,24 +271,25 @@ def eal(workers=1):
 class Tap:
     """x2tap with a configuration in a directory. Sections of the configuration are given as keyword arguments."""
 
-    def __init__(self, directory, tasks=(), mfs=None, workers=1, vdevs=(), ports=None, name="tap", **sections):
+    def __init__(self, directory, tasks=(), mfs=None, workers=1, vdevs=(), ports=None, name="tap", inside=(), **sections):
         self.directory = pathlib.Path(directory)
         self.workers = workers
         self.vdevs = list(vdevs)
+        self.inside = list(inside)  # "ip netns exec NAME"
         self.name = name
         self.targets = self.directory / f"{name}-targets.yaml"
         self.config = self.directory / f"{name}.yaml"
         self.socket = self.directory / f"{name}.sock"
         self.mf_ports = {did: mf if isinstance(mf, int) else mf.port for did, mf in (mfs or {}).items()}
         self.process = None
-        good = Certificates()
-        destination = {"tls_name": certs.MF_NAME, **sections.pop("destination", {})}
+        files = certificates()
+        destination = {"tls_name": MF_NAME, **sections.pop("destination", {})}
         self.content = {
             "nfid": NFID,
             "workers": workers,
             "targets": self.targets,
             "ports": ports or [],
-            "tls": {"cert": good.tap[0], "key": good.tap[1], "ca": good.ca},
+            "tls": {"cert": files / "ne.pem", "key": files / "ne.key", "ca": files / "ca.pem"},
             "destinations": {did: destination for did in self.mf_ports},
             "control": {"socket": self.socket},
             **sections,
@@ -302,7 +305,7 @@ class Tap:
 
     def command(self, *options):
         vdevs = [part for vdev in self.vdevs for part in ("--vdev", vdev)]
-        return [program("x2tap"), *eal(self.workers), *vdevs, "--", "--config", self.config, *options]
+        return [*self.inside, program("x2tap"), *eal(self.workers), *vdevs, "--", "--config", self.config, *options]
 
     def start(self, *options, **popen):
         self.process = start(self.command(*options), self.directory / f"{self.name}.log", **popen)
@@ -319,14 +322,16 @@ class Tap:
     def said(self):
         return said(self.process)
 
-    def ctl(self, *request, code=0):
-        """x2ctl's answer."""
-        done = subprocess.run(
-            [program("x2ctl"), "--socket", str(self.socket), *request], capture_output=True, text=True, timeout=PATIENCE
-        )
-        if done.returncode != code:
-            raise AssertionError(f"x2ctl {request}: {done.returncode}\n{done.stdout}{done.stderr}\n{self.said()[-2000:]}")
-        return done.stdout
+    def ask(self, request):
+        """One question on the control socket, as x2ctl puts it; the answer as a dict."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(PATIENCE)
+            s.connect(str(self.socket))
+            s.sendall(request.encode() + b"\n")
+            answer = b""
+            while chunk := s.recv(1 << 16):
+                answer += chunk
+        return json.loads(answer)
 
     def ready(self):
         """Waits until x2tap answers on its control socket."""
@@ -334,15 +339,19 @@ class Tap:
         def answers():
             if self.process.poll() is not None:
                 raise AssertionError(f"x2tap ended with {self.process.returncode}:\n{self.said()[-6000:]}")
-            if not self.socket.exists():
+            try:
+                return self.ask("status")["ok"]
+            except OSError:
                 return False
-            done = subprocess.run(
-                [program("x2ctl"), "--socket", str(self.socket), "status"], capture_output=True, timeout=PATIENCE
-            )
-            return done.returncode == 0
 
         wait_for("x2tap to answer on its socket", answers)
         return self
+
+    def check_laws(self):
+        answer = self.ask("check")
+        broken = [law for law in answer["laws"] if not law["holds"]]
+        if broken:
+            raise AssertionError(f"accounting laws are broken: {broken}")
 
     def stop(self, how=signal.SIGTERM, code=0):
         found = stop(self.process, how)
