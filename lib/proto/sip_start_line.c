@@ -58,9 +58,10 @@ static bool status_line_read(struct sip_start_line *out)
 
 	out->is_response = true;
 	out->status = (uint16_t)(status < UINT16_MAX ? status : UINT16_MAX);
+	// Three digits between blanks leave room for one blank before them.
 	out->is_exact = out->is_version_2 && digits == 3 && status >= 100 && status < 700 &&
 	                line.len > version_len + 4 && line.at[version_len] == ' ' &&
-	                rest.at == line.at + version_len + 1 && line.at[version_len + 4] == ' ';
+	                line.at[version_len + 4] == ' ';
 	return true;
 }
 

@@ -147,6 +147,11 @@ static void an_extension_method_that_ends_like_a_known_one_keeps_its_name(void *
 	assert_int_equal(message.method, SIP_METHOD_OTHER);
 	assert_true(bytes_equal(message.method_text, bytes_of_text("FEEDBACK")));
 	assert_false(message.defects & (SIP_DEFECT_START_LINE | SIP_DEFECT_CSEQ));
+
+	payload = bytes_of_text("FEEDBACK sip:bob@example.com SIP/2.0\r\nCSeq: 1 INVITE\r\n\r\n");
+	assert_int_equal(sip_parse(payload, &message), PARSE_OK);
+	assert_true(bytes_equal(message.method_text, bytes_of_text("FEEDBACK")));
+	assert_true(message.defects & SIP_DEFECT_CSEQ);
 }
 
 static void recognise(struct bytes prefix)
