@@ -2,9 +2,10 @@
 //
 // Of bodies SDP, message/sipfrag, ISUP, QSIG, reginfo, dialog-info and conference-info stay (configurable); all else (MESSAGE text, SMS,
 // DTMF relay, pictures ...) is removed and Content-Length says 0. In multipart bodies the parts that must not stay are
-// removed with their part headers kept out, and Content-Length says what is left. SDP a=crypto and k= values are blanked
-// unless configured. A message none of which is withheld is passed octet for octet. Never fails open: a body whose type
-// cannot be read is removed. No state, no allocation: any thread.
+// removed with their part headers kept out, and Content-Length says what is left; so are preamble and epilogue. A sipfrag's own body
+// is judged like that of a message. SDP a=crypto, a=key-mgmt and k= values are blanked unless configured: as many x as there were
+// octets, so that every length stays true and it shows that there were keys. A message none of which is withheld is passed octet for octet. Never fails open: a body whose type
+// cannot be read, whose type stands there twice, or that is encoded, is removed. No state, no allocation: any thread.
 #ifndef X2TAP_SIP_IRI_H
 #define X2TAP_SIP_IRI_H
 
@@ -25,8 +26,10 @@ enum sip_iri_result {
 	SIP_IRI_NO_ROOM,  // `to` is too small; nothing useful was written
 };
 
-// Writes the payload of the X2 PDU (format 9). `message` must come from sip_parse(). The result is never longer than
-// the message plus 16 octets.
+// Octets by which the result may exceed the message: a Content-Length field that was not there.
+enum { SIP_IRI_GROWTH = 24 };
+
+// Writes the payload of the X2 PDU (format 9). `message` must come from sip_parse().
 enum sip_iri_result sip_iri_write(
 	const struct sip_message *message, const struct sip_iri_rules *rules, struct writer *to);
 
