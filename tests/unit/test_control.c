@@ -422,6 +422,41 @@ static void groups_give_roles(void **state)
 	assert_int_equal(place->asked, asked);
 }
 
+// A socket that is made and asked by somebody who is not root.
+static int ask_oneself_as(struct place *place, uid_t user)
+{
+	struct error error;
+	struct control_config config = {.path = place->path};
+	if (setuid(user))
+		return 100;
+	place->control = control_new(&config, answer, place, &error);
+	if (!place->control)
+		return 101;
+	int fd = connected(place);
+	say(fd, "status\n");
+	control_poll(place->control, 0);
+	control_free(place->control);
+	return (int)place->role;
+}
+
+static void the_user_of_the_process_has_the_li_role(void **state)
+{
+	struct place *place = *state;
+	const uid_t nobody = 65534;
+	int status;
+	if (geteuid() != 0)
+		skip();
+	control_free(place->control);
+	assert_int_equal(chown(place->directory, nobody, (gid_t)-1), 0);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(ask_oneself_as(place, nobody));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(WEXITSTATUS(status), CONTROL_LI);
+	place->control = NULL;
+}
+
 struct server {
 	struct place *place;
 	_Atomic bool stop;
@@ -495,6 +530,7 @@ int main(void)
 		WITH_PLACE(a_directory_that_others_can_write_to_is_refused),
 		WITH_PLACE(a_group_that_does_not_exist_is_told),
 		WITH_PLACE(groups_give_roles),
+		WITH_PLACE(the_user_of_the_process_has_the_li_role),
 		WITH_PLACE(the_client_reads_a_whole_answer_or_says_what_is_wrong),
 		cmocka_unit_test(json_strings_are_escaped),
 	};
