@@ -1,0 +1,138 @@
+#!/usr/bin/python3
+"""The mediation function goes away under load: what comes back in order, and what a killed one may miss."""
+
+import time
+
+import iri
+import pcap
+import sip_oracle
+import x2tap_test as x2
+from tap import case, equal, main, say
+from wire import wire
+
+RATE = 200  # messages a second
+BEFORE, AWAY, AFTER = (3, 5, 3) if x2.SANITIZED else (5, 20, 5)  # seconds
+KEEPALIVE = {"keepalive_interval": "500ms", "keepalive_timeout": "2s"}
+TASK = x2.task([{"sipUri": "sip:alice@example.com"}])
+
+
+def load(path, count):
+    """Our SIPp calls over IPv4 again and again under other Call-IDs: so many messages."""
+    source = []
+    for frame in pcap.read(x2.ROOT / "tests/data/captures/calls-ipv4.pcap")[0]:
+        datagram = pcap.datagram(frame.octets)
+        for message in sip_oracle.messages(datagram.payload) if datagram else []:
+            source.append((datagram, message.call_id.encode()))
+    frames = []
+    while len(frames) < count:
+        turn = len(frames) // len(source)
+        datagram, call_id = source[len(frames) % len(source)]
+        payload = datagram.payload.replace(call_id, b"%06d-" % turn + call_id)
+        octets = pcap.udp_frame(
+            datagram.source, datagram.destination, datagram.source_port, datagram.destination_port, payload
+        )
+        frames.append(pcap.Frame(len(frames) + 1, len(frames) * 1000, octets))
+    pcap.write(path, frames)
+    return frames
+
+
+def wanted_of(frames):
+    entries = sip_oracle.expected(frames, TASK["targetIdentifiers"])
+    pdus = [iri.of_message(frames[e["frame"] - 1], e.get("part", 0), e["direction"], TASK) for e in entries]
+    for pdu in pdus:
+        del pdu["time_ns"]  # the clock's, not the file's
+    return iri.number(pdus)
+
+
+def without_repeats(pdus):
+    seen, kept = set(), []
+    for pdu in pdus:
+        key = pdu["xid"], pdu["correlation"], pdu["seq"]
+        if key not in seen:
+            kept.append(pdu)
+        seen.add(key)
+    return kept
+
+
+def in_order(pdus):
+    """Within a context sequence numbers rise, and times over all."""
+    last = {}
+    for pdu in pdus:
+        key = pdu["xid"], pdu["correlation"]
+        if pdu["seq"] <= last.get(key, -1):
+            raise AssertionError(f"out of order: {iri.describe(pdu)} after {last[key]}")
+        last[key] = pdu["seq"]
+    times = [pdu["time_ns"] for pdu in pdus]
+    equal(times, sorted(times), "order of times")
+
+
+def outage(how_to_go, **destination):
+    """One outage under load. Returns what both MFs got, what was wanted, and the destination's counters at the end."""
+    with wire() as w, x2.workspace() as directory:
+        count = RATE * (BEFORE + AWAY + AFTER)
+        frames = load(directory / "load.pcap", count)
+        first = x2.Mf(directory, inside=w.inside(w.tap), name="first")
+        tap = x2.Tap(
+            directory, [TASK], {x2.DID: first}, 1, w.vdevs(), w.ports(), inside=w.inside(w.tap),
+            destination={**KEEPALIVE, **destination},
+        )  # fmt: skip
+        tap.start().ready()
+        before = w.received(w.callee)
+        sender = w.replay(directory, directory / "load.pcap", RATE)
+        x2.wait_for("the load to flow", lambda: len(first.iri()) >= RATE * BEFORE)
+        how_to_go(first)
+        gone = time.monotonic()
+        x2.wait_for("the outage to pass", lambda: time.monotonic() > gone + AWAY, AWAY + 10)
+        second = x2.Mf(directory, inside=w.inside(w.tap), name="second", port=first.port)
+        equal(x2.finish(sender), 0, f"sender: {x2.said(sender)}")
+        x2.wait_for("queue and confirmation", lambda: delivered(tap, count, destination.get("redeliver", True)))
+        counters = tap.ask("counters")
+        tap.check_laws()
+        x2.wait_for("the frames at the other end", lambda: w.received(w.callee) - before >= count)
+        tap.stop()
+        second.stop()
+        wanted = wanted_of(frames)
+        equal(len(wanted), count, "messages of the load that are the task's")
+        say(f"first MF {len(first.iri())}, second {len(second.iri())}, wanted {count}, {counters['destinations'][0]}")
+        return first.iri(), second.iri(), wanted, counters["destinations"][0]
+
+
+def delivered(tap, count, redeliver):
+    c = tap.ask("counters")["destinations"][0]
+    return c["offered"] == count and c["queued"] == 0 and (not redeliver or c["unconfirmed"] == 0)
+
+
+@case(f"an MF that goes away cleanly for {AWAY} s under load and comes back has lost nothing, in order")
+def _():
+    first, second, wanted, counters = outage(lambda mf: mf.stop())
+    in_order(first)
+    in_order(second)
+    difference = iri.first_difference(wanted, without_repeats(first + second))
+    assert not difference, difference
+    equal(counters["lost_queue_full"], 0, "lost")
+
+
+@case("an MF that is killed under load and comes back has lost nothing, with redeliver")
+def _():
+    first, second, wanted, _ = outage(lambda mf: mf.process.kill())
+    in_order(second)
+    difference = iri.first_difference(wanted, without_repeats(first + second))
+    assert not difference, difference
+
+
+@case("an MF that is killed under load misses at most what was written after the last answered keepalive, without redeliver")
+def _():
+    first, second, wanted, counters = outage(lambda mf: mf.process.kill(), redeliver=False)
+    key = lambda pdu: (pdu["xid"], pdu["correlation"], pdu["seq"])  # noqa: E731
+    got = {key(pdu) for pdu in first + second}
+    equal(len(got), len(first + second), "PDUs sent once")
+    places = [place for place, pdu in enumerate(wanted) if key(pdu) not in got]
+    say(f"{len(places)} missing, {counters['unconfirmed']} unconfirmed")
+    assert len(places) <= counters["unconfirmed"], "more is missing than was unconfirmed"
+    # What is missing lies together, right after what the killed MF had written.
+    equal(places, list(range(len(first), len(first) + len(places))), "places of what is missing")
+    # Half a second of keepalive interval at this rate, and as much for its answer.
+    assert len(places) <= RATE, "more is missing than a keepalive interval's"
+
+
+main()
