@@ -4,6 +4,7 @@
 import time
 
 import iri
+import load
 import pcap
 import sip_oracle
 import x2tap_test as x2
@@ -14,26 +15,6 @@ RATE = 200  # messages a second
 BEFORE, AWAY, AFTER = (3, 5, 3) if x2.SANITIZED else (5, 20, 5)  # seconds
 KEEPALIVE = {"keepalive_interval": "500ms", "keepalive_timeout": "2s"}
 TASK = x2.task([{"sipUri": "sip:alice@example.com"}])
-
-
-def load(path, count):
-    """Our SIPp calls over IPv4 again and again under other Call-IDs: so many messages."""
-    source = []
-    for frame in pcap.read(x2.ROOT / "tests/data/captures/calls-ipv4.pcap")[0]:
-        datagram = pcap.datagram(frame.octets)
-        for message in sip_oracle.messages(datagram.payload) if datagram else []:
-            source.append((datagram, message.call_id.encode()))
-    frames = []
-    while len(frames) < count:
-        turn = len(frames) // len(source)
-        datagram, call_id = source[len(frames) % len(source)]
-        payload = datagram.payload.replace(call_id, b"%06d-" % turn + call_id)
-        octets = pcap.udp_frame(
-            datagram.source, datagram.destination, datagram.source_port, datagram.destination_port, payload
-        )
-        frames.append(pcap.Frame(len(frames) + 1, len(frames) * 1000, octets))
-    pcap.write(path, frames)
-    return frames
 
 
 def wanted_of(frames):
@@ -69,8 +50,9 @@ def in_order(pdus):
 def outage(how_to_go, **destination):
     """One outage under load. Returns what both MFs got, what was wanted, and the destination's counters at the end."""
     with wire() as w, x2.workspace() as directory:
-        count = RATE * (BEFORE + AWAY + AFTER)
-        frames = load(directory / "load.pcap", count)
+        frames = load.calls(("calls-ipv4",), RATE * (BEFORE + AWAY + AFTER), 1000)
+        count = len(frames)
+        pcap.write(directory / "load.pcap", frames)
         first = x2.Mf(directory, inside=w.inside(w.tap), name="first")
         tap = x2.Tap(
             directory, [TASK], {x2.DID: first}, 1, w.vdevs(), w.ports(), inside=w.inside(w.tap),

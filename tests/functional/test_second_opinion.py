@@ -10,6 +10,7 @@ import threading
 
 import dissect
 import iri
+import load
 import pcap
 import sip_oracle
 import x2tap_test as x2
@@ -23,23 +24,7 @@ ALICE, BOB = "sip:alice@example.com", "sip:bob@example.com"
 
 
 def many_calls(path):
-    """A capture of our SIPp calls over IPv4 and IPv6, again and again under other Call-IDs."""
-    sources = []
-    for name in ("calls-ipv4", "calls-ipv6"):
-        for frame in pcap.read(x2.ROOT / f"tests/data/captures/{name}.pcap")[0]:
-            datagram = pcap.datagram(frame.octets)
-            if datagram and sip_oracle.messages(datagram.payload):
-                sources.append((frame, datagram, sip_oracle.messages(datagram.payload)[0].call_id.encode()))
-    frames = []
-    time_ns = 1767225600 * 10**9
-    for turn in range(ENOUGH // (2 * len(sources)) + 1):
-        for frame, datagram, call_id in sources:
-            payload = datagram.payload.replace(call_id, b"%06d-" % turn + call_id)
-            octets = pcap.udp_frame(
-                datagram.source, datagram.destination, datagram.source_port, datagram.destination_port, payload
-            )
-            time_ns += 1_000_000
-            frames.append(pcap.Frame(len(frames) + 1, time_ns, octets))
+    frames = load.calls(("calls-ipv4", "calls-ipv6"), ENOUGH, 1_000_000)
     pcap.write(path, frames)
     return frames
 
