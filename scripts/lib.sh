@@ -3,7 +3,7 @@
 # Debian 12 packages: to build and run x2tap, and what the tests need beside.
 build_packages=(
 	gcc libc6-dev meson ninja-build pkg-config python3
-	libdpdk-dev libssl-dev libyaml-dev libcmocka-dev openssl
+	libdpdk-dev libssl-dev libyaml-dev libjansson-dev libcmocka-dev openssl
 )
 test_packages=(
 	clang-14 libclang-rt-14-dev # the second compiler, and libFuzzer
