@@ -28,15 +28,17 @@ struct identity {
 
 // How numbers are dialled here (configuration section `numbering`, and sip.number_domains).
 struct numbering {
-	char country_code[8];         // "49"; empty: local numbers stay IDENTITY_LOCAL_NUMBER
-	char national_prefix[8];      // "0": stands for +country_code; may be empty
+	char country_code[8]; // "49"; empty: local numbers stay IDENTITY_LOCAL_NUMBER
+	char national_prefix
+		[8]; // "0": stands for +country_code; empty: every number is dialled whole
 	char international_prefix[8]; // "00": stands for +; may be empty
 	const char *const *
 		number_domains; // hosts, lower case, where a digits-only user part is a number; borrowed
 	size_t number_domain_count;
 };
 
-// The identities that a URI shows: at most two (user@host, and the number it carries). tel: gives the number alone.
+// The identities that a URI shows: at most two, user@host before the number it carries. tel: gives the number alone; a URI
+// without a user part names a domain, not a subscriber, and gives none.
 // Numbers are tel: URIs, user=phone, user parts that begin with + and digits, and digits-only user parts at hosts in
 // number_domains. A global phone-context (+44...) makes a number global; a domain phone-context leaves it local unless it is in
 // number_domains. Returns how many were written to `out`.
@@ -44,8 +46,21 @@ enum { IDENTITIES_PER_URI = 2 };
 size_t identities_of_uri(const struct sip_uri *uri, const struct numbering *n,
 	struct identity out[IDENTITIES_PER_URI]);
 
+// The one identity by which a target URI is compared: its number when it carries a global one (so the target
+// sip:+15550100@example.com is tel:+15550100 too), else user@host, so that a local number never stands for that of another
+// host. False: it has none, or one that is too long.
+bool identity_of_target_uri(
+	const struct sip_uri *uri, const struct numbering *n, struct identity *out);
+
 bool identity_of_e164(struct bytes digits, struct identity *out); // false: not 1 to 15 digits
 bool identity_of_nai(struct bytes text, struct identity *out);    // false: empty or too long
+
+// What a target URI states beyond its identity: port, password and parameters. user=phone is not among them (it selects
+// the comparison by number), nor is the phone-context that helped to make a number global.
+bool identity_states_more(const struct sip_uri *target, enum identity_kind kind);
+// Whether `seen` has all of it, and equal: port and password exactly, parameters in any order and without case.
+bool identity_stated_holds(
+	const struct sip_uri *target, enum identity_kind kind, const struct sip_uri *seen);
 
 static inline bool identity_equal(const struct identity *a, const struct identity *b)
 {

@@ -36,12 +36,27 @@ struct target_filter {
 const struct target_filter *target_table_filter(const struct target_table *table);
 
 // Two bits of one word, chosen by a multiplicative hash of (seed, address part, prefix length).
-static inline bool target_filter_test(const struct target_filter *f, uint64_t key)
+static inline uint64_t target_filter_hash(const struct target_filter *f, uint64_t key)
 {
 	uint64_t h = (key ^ f->seed) * 0x9e3779b97f4a7c15;
-	h ^= h >> 32;
-	uint64_t bits = 1ull << (h & 63) | 1ull << (h >> 6 & 63);
-	return (f->words[h >> 12 & f->word_mask] & bits) == bits;
+	return h ^ h >> 32;
+}
+
+static inline uint64_t target_filter_bits(uint64_t hash)
+{
+	return 1ull << (hash & 63) | 1ull << (hash >> 6 & 63);
+}
+
+static inline uint64_t target_filter_word(const struct target_filter *f, uint64_t hash)
+{
+	return hash >> 12 & f->word_mask;
+}
+
+static inline bool target_filter_test(const struct target_filter *f, uint64_t key)
+{
+	uint64_t h = target_filter_hash(f, key);
+	uint64_t bits = target_filter_bits(h);
+	return (f->words[target_filter_word(f, h)] & bits) == bits;
 }
 
 static inline uint64_t target_filter_key_ipv4(uint32_t masked, uint8_t length)

@@ -35,18 +35,18 @@ struct port_range {
 	uint16_t first, last;
 };
 
+// Only the members that belong to the type are set.
 struct identifier {
 	enum identifier_type type;
-	char *fragment; // the inside of the X1 TargetIdentifier element, as provisioned: attribute 17; NUL-terminated
-
-	struct address address; // addresses and prefixes
 	uint8_t prefix_len;
-
-	const struct port_range *ports; // ports, ranges and lists
-	uint16_t port_count;
-
-	const struct identity *identity; // party identities
-	// What a sipUri or impu target states beyond user and host, and which must then hold too:
+	uint8_t identity_kind; // party identities: enum identity_kind and octets, as in struct identity
+	uint16_t port_count;    // ports, ranges and lists: merged, in ascending order
+	struct address address; // addresses and prefixes
+	const char *
+		fragment; // the inside of the X1 TargetIdentifier element, as provisioned: attribute 17; NUL-terminated
+	const struct port_range *ports;
+	struct bytes identity;
+	// What a URI target states beyond its identity, and which must then hold too (identity_stated_holds()):
 	const struct sip_uri *stated; // NULL: nothing
 };
 
@@ -58,10 +58,12 @@ struct task {
 	struct uuid xid;
 	struct uuid header_xid; // goes into PDUs: the product id if there is one, else the XID
 	bool has_product_id;
-	struct identifier identifiers[TASK_MAX_IDENTIFIERS];
-	uint8_t identifier_count;
-	uint32_t *destinations; // indexes into the set's destinations
+	bool implicit_deactivation_allowed; // kept, not used: x2tap never ends a task by itself
+	uint8_t identifier_count;           // 1 to TASK_MAX_IDENTIFIERS
 	uint32_t destination_count;
+	const struct identifier *identifiers;
+	const uint32_t *destinations; // indexes into the set's destinations
+	const char *correlation_id;   // digits as ordered, kept, not used; NULL: none
 
 	// Set by target_set_adopt(). A slot is a small number that a task keeps as long as its XID stays ordered; the
 	// generation changes when what is ordered changes, so that state of the old order is not used for the new one.
@@ -71,7 +73,7 @@ struct task {
 
 struct destination {
 	struct uuid did;
-	char *friendly_name; // or NULL
+	const char *friendly_name; // or NULL
 	struct address address;
 	uint16_t port;
 	uint32_t line; // in the target file, 0 if it came otherwise
@@ -84,16 +86,24 @@ struct target_set {
 	size_t destination_count;
 	size_t slot_limit;           // all slots are below this
 	const struct task **by_slot; // slot_limit pointers; NULL: free. Set by target_set_adopt()
+	uint32_t last_generation;    // the highest that was ever given
 	void *memory;                // owned blocks, see task.c
 };
 
-void target_set_free(struct target_set *set);
+// NULL with errno.
+struct target_set *target_set_new(void);
+// Zeroed memory that lives as long as the set, kept out of core dumps; NULL when there is none.
+void *target_set_take(struct target_set *set, size_t size);
+// The fingerprint of a task that is otherwise complete.
+uint64_t task_fingerprint(const struct target_set *set, const struct task *task);
+
+void target_set_free(struct target_set *set); // wipes; NULL does nothing
 
 struct target_changes {
 	size_t added, changed, removed, same;
 };
 // Gives the tasks of `fresh` their slots and generations: those of the same XID in `current` (NULL: none) where nothing
-// changed keep both, changed ones keep the slot, the rest take free slots. -ENOSPC when more than `capacity` tasks.
+// changed keep both, changed ones keep the slot, the rest take free slots. -ENOSPC when more than `capacity` tasks, -ENOMEM.
 int target_set_adopt(struct target_set *fresh, const struct target_set *current, uint32_t capacity,
 	struct target_changes *changes, struct error *error);
 

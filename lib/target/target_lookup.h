@@ -1,0 +1,105 @@
+// The inside of the compiled table, shared by target_table.c, which builds it, and target_match.c, which looks things up.
+#ifndef X2TAP_TARGET_LOOKUP_H
+#define X2TAP_TARGET_LOOKUP_H
+
+#include <stdalign.h>
+
+#include "target_table.h"
+
+enum { PROTOCOL_TCP = 6, PROTOCOL_UDP = 17 };
+enum transport { UDP, TCP, TRANSPORTS };
+
+// By what an entry is found; its other identifiers are checked then.
+enum primary { PRIMARY_NONE, PRIMARY_IDENTITY, PRIMARY_ADDRESS, PRIMARY_PORT };
+
+enum { POOL_UNIT = 8 }; // octets: offsets into the pool count these; 0 is none
+
+// One task, at the index of its slot. A cache line.
+struct entry {
+	alignas(64) uint32_t generation; // 0: no task
+	uint32_t next;                   // slot + 1 of the next entry of the bucket; 0: last
+	uint32_t tag;                    // high half of the key's hash
+	uint8_t primary;
+	uint8_t identity_kind;
+	uint16_t identity_len;
+	uint32_t identity; // in the pool
+	uint32_t stated;   // in the pool: struct sip_uri
+	uint32_t ports;    // in the pool: struct port_range
+	uint16_t port_count;
+	uint8_t protocol;       // of the ports
+	uint8_t prefix_len;     // of the address
+	struct address address; // family 0: none
+};
+_Static_assert(sizeof(struct entry) == 64, "an entry is a cache line");
+
+// A range of ports by which a task is found, in a search tree by `first`: the root is the middle of the array.
+struct port_node {
+	uint32_t slot;
+	uint16_t first, last;
+	uint16_t highest; // `last` of all below this node
+};
+
+struct port_tree {
+	const struct port_node *nodes;
+	size_t count;
+};
+
+struct target_table {
+	struct target_filter filter;
+	const struct numbering *numbering;
+	struct hash_key key;
+	size_t capacity, mapped;
+
+	struct entry *entries; // capacity of them
+	uint32_t *heads;       // slot + 1 of the first entry of each bucket; 0: empty
+	uint64_t bucket_mask;
+	uint64_t *filter_words, *port_bits[TRANSPORTS];
+	struct port_tree port_trees[TRANSPORTS];
+	uint8_t *pool;
+	size_t pool_size, pool_used;
+};
+
+static inline const void *pool_at(const struct target_table *t, uint32_t at)
+{
+	return t->pool + (size_t)at * POOL_UNIT;
+}
+
+static inline struct bytes entry_identity(const struct target_table *t, const struct entry *e)
+{
+	return bytes_of(pool_at(t, e->identity), e->identity_len);
+}
+
+static inline const struct port_range *entry_ports(
+	const struct target_table *t, const struct entry *e)
+{
+	return pool_at(t, e->ports);
+}
+
+static inline uint32_t be32_of(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+static inline uint64_t be64_of(const uint8_t *at)
+{
+	return (uint64_t)be32_of(at) << 32 | be32_of(at + 4);
+}
+
+// Kinds and lengths go into the key, so that equal octets of another sort land elsewhere.
+static inline uint64_t hash_identity(
+	const struct target_table *t, uint8_t kind, struct bytes identity)
+{
+	const struct hash_key key = {t->key.k0 ^ kind, t->key.k1};
+	return siphash(&key, identity);
+}
+
+// `prefix`: masked.
+static inline uint64_t hash_prefix(
+	const struct target_table *t, const struct address *prefix, uint8_t length)
+{
+	const struct hash_key key = {
+		t->key.k0, t->key.k1 ^ (uint64_t)(prefix->family << 8 | length)};
+	return siphash(&key, bytes_of(prefix->octets, prefix->family == 4 ? 4 : 16));
+}
+
+#endif

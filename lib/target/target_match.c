@@ -1,0 +1,255 @@
+#include "target_lookup.h"
+
+// Where matches go: as many as there is room for, all are counted.
+struct findings {
+	const struct target_table *table;
+	const struct flow *flow;
+	const struct sighting *sightings;
+	size_t sighting_count;
+	struct match *out;
+	size_t max, count;
+};
+
+// --- does an identifier hold? --------------------------------------------------------------------------------
+
+static struct address address_masked(const struct address *a, uint8_t length)
+{
+	struct address masked = {.family = a->family};
+	memcpy(masked.octets, a->octets, length / 8);
+	if (length % 8)
+		masked.octets[length / 8] =
+			(uint8_t)(a->octets[length / 8] & 0xff << (8 - length % 8));
+	return masked;
+}
+
+static bool prefix_covers(const struct entry *e, const struct address *a)
+{
+	if (a->family != e->address.family)
+		return false;
+	struct address masked = address_masked(a, e->prefix_len);
+	return memcmp(masked.octets, e->address.octets, sizeof masked.octets) == 0;
+}
+
+static bool ports_hold(const struct target_table *t, const struct entry *e, uint16_t port)
+{
+	const struct port_range *ranges = entry_ports(t, e);
+	size_t low = 0, high = e->port_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (ranges[middle].last < port)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < e->port_count && ranges[low].first <= port;
+}
+
+static bool end_holds(const struct target_table *t, const struct entry *e,
+	const struct address *address, uint16_t port)
+{
+	return (!e->address.family || prefix_covers(e, address)) &&
+	       (!e->port_count || ports_hold(t, e, port));
+}
+
+// The ends of the flow for which address and ports of the entry hold together. It has at least one of them.
+static uint8_t ends_of(const struct findings *f, const struct entry *e)
+{
+	const struct flow *flow = f->flow;
+	if (e->port_count && e->protocol != flow->protocol)
+		return 0;
+	uint8_t ends = 0;
+	if (end_holds(f->table, e, &flow->source, flow->source_port))
+		ends |= END_SOURCE;
+	if (end_holds(f->table, e, &flow->destination, flow->destination_port))
+		ends |= END_DESTINATION;
+	return ends;
+}
+
+static bool is_identity(
+	const struct target_table *t, const struct entry *e, const struct identity *identity)
+{
+	return e->identity_kind == identity->kind && e->identity_len == identity->len &&
+	       memcmp(pool_at(t, e->identity), identity->octets, identity->len) == 0;
+}
+
+static bool sighting_holds(
+	const struct target_table *t, const struct entry *e, const struct sighting *s)
+{
+	if (!is_identity(t, e, &s->identity))
+		return false;
+	return !e->stated ||
+	       (s->uri && identity_stated_holds(pool_at(t, e->stated), e->identity_kind, s->uri));
+}
+
+static uint32_t roles_of(const struct findings *f, const struct entry *e)
+{
+	uint32_t roles = 0;
+	for (size_t i = 0; i < f->sighting_count; i++)
+		if (sighting_holds(f->table, e, &f->sightings[i]))
+			roles |= 1u << (f->sightings[i].role & 31);
+	return roles;
+}
+
+static void take(struct findings *f, const struct entry *e, uint32_t roles)
+{
+	bool about_flow = e->address.family || e->port_count;
+	uint8_t ends = about_flow ? ends_of(f, e) : 0;
+	if (about_flow && !ends)
+		return;
+	if (f->count < f->max)
+		f->out[f->count] = (struct match){
+			.slot = (uint32_t)(e - f->table->entries),
+			.generation = e->generation,
+			.ends = ends,
+			.roles = roles,
+		};
+	f->count++;
+}
+
+// --- by identity ---------------------------------------------------------------------------------------------
+
+static const struct entry *entry_at(const struct target_table *t, uint32_t slot_plus_one)
+{
+	return slot_plus_one ? &t->entries[slot_plus_one - 1] : NULL;
+}
+
+static const struct entry *bucket(const struct target_table *t, uint64_t hash)
+{
+	return entry_at(t, t->heads[hash & t->bucket_mask]);
+}
+
+static bool was_seen_before(const struct findings *f, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (identity_equal(&f->sightings[i].identity, &f->sightings[index].identity))
+			return true;
+	return false;
+}
+
+// An identity may be seen many times in a message; the first sighting finds its tasks and gathers the roles of all.
+static void find_by_identity(struct findings *f, size_t index)
+{
+	const struct target_table *t = f->table;
+	const struct identity *identity = &f->sightings[index].identity;
+	uint64_t hash = hash_identity(t, identity->kind, bytes_of(identity->octets, identity->len));
+	bool first = true;
+	for (const struct entry *e = bucket(t, hash); e; e = entry_at(t, e->next)) {
+		if (e->tag != hash >> 32 || e->primary != PRIMARY_IDENTITY ||
+			!is_identity(t, e, identity))
+			continue;
+		if (first && was_seen_before(f, index))
+			return;
+		first = false;
+		uint32_t roles = roles_of(f, e);
+		if (roles)
+			take(f, e, roles);
+	}
+}
+
+// --- by address ----------------------------------------------------------------------------------------------
+
+// An entry that covers both ends was found at the source.
+static void find_by_prefix(
+	struct findings *f, const struct address *prefix, uint8_t length, bool at_destination)
+{
+	const struct target_table *t = f->table;
+	uint64_t hash = hash_prefix(t, prefix, length);
+	for (const struct entry *e = bucket(t, hash); e; e = entry_at(t, e->next)) {
+		if (e->tag != hash >> 32 || e->primary != PRIMARY_ADDRESS ||
+			e->prefix_len != length || memcmp(&e->address, prefix, sizeof *prefix) != 0)
+			continue;
+		if (!at_destination || !prefix_covers(e, &f->flow->source))
+			take(f, e, 0);
+	}
+}
+
+static bool prefix_may_be(
+	const struct target_filter *filter, const struct address *prefix, uint8_t length)
+{
+	const uint8_t *octets = prefix->octets;
+	return target_filter_test(filter,
+		prefix->family == 4
+			? target_filter_key_ipv4(be32_of(octets), length)
+			: target_filter_key_ipv6(be64_of(octets), be64_of(octets + 8), length));
+}
+
+static void find_by_address(struct findings *f, const struct address *address, bool at_destination)
+{
+	const struct target_filter *filter = &f->table->filter;
+	if (address->family == 0)
+		return;
+	bool ipv4 = address->family == 4;
+	const uint8_t *lengths = ipv4 ? filter->ipv4_lengths : filter->ipv6_lengths;
+	size_t count = ipv4 ? filter->ipv4_count : filter->ipv6_count;
+	for (size_t i = 0; i < count; i++) {
+		struct address prefix = address_masked(address, lengths[i]);
+		if (prefix_may_be(filter, &prefix, lengths[i]))
+			find_by_prefix(f, &prefix, lengths[i], at_destination);
+	}
+}
+
+// --- by port -------------------------------------------------------------------------------------------------
+
+static void port_hit(struct findings *f, uint32_t slot, bool at_destination)
+{
+	const struct entry *e = &f->table->entries[slot];
+	if (!at_destination || !ports_hold(f->table, e, f->flow->source_port))
+		take(f, e, 0);
+}
+
+// As deep as the tree: at most 32 calls.
+static void find_in_tree(struct findings *f, const struct port_node *nodes, size_t count,
+	uint16_t port, bool at_destination)
+{
+	if (count == 0)
+		return;
+	size_t middle = count / 2;
+	const struct port_node *root = &nodes[middle];
+	if (root->highest < port)
+		return;
+	find_in_tree(f, nodes, middle, port, at_destination);
+	if (root->first > port)
+		return;
+	if (root->last >= port)
+		port_hit(f, root->slot, at_destination);
+	find_in_tree(f, root + 1, count - middle - 1, port, at_destination);
+}
+
+static void find_by_port(struct findings *f)
+{
+	const struct flow *flow = f->flow;
+	if (flow->protocol != PROTOCOL_UDP && flow->protocol != PROTOCOL_TCP)
+		return;
+	const struct port_tree *tree =
+		&f->table->port_trees[flow->protocol == PROTOCOL_UDP ? UDP : TCP];
+	find_in_tree(f, tree->nodes, tree->count, flow->source_port, false);
+	if (flow->destination_port != flow->source_port)
+		find_in_tree(f, tree->nodes, tree->count, flow->destination_port, true);
+}
+
+// --- the seam ------------------------------------------------------------------------------------------------
+
+size_t target_table_match(const struct target_table *table, const struct flow *flow,
+	const struct sighting *sightings, size_t sighting_count, struct match *out, size_t max)
+{
+	struct findings f = {table, flow, sightings, sighting_count, out, max, 0};
+	for (size_t i = 0; i < sighting_count; i++)
+		find_by_identity(&f, i);
+	find_by_address(&f, &flow->source, false);
+	find_by_address(&f, &flow->destination, true);
+	if (table->filter.has_ports)
+		find_by_port(&f);
+	return f.count;
+}
+
+bool target_filter_ipv6(const struct target_filter *f, const uint8_t address[static 16])
+{
+	struct address whole = {.family = 6};
+	memcpy(whole.octets, address, sizeof whole.octets);
+	for (size_t i = 0; i < f->ipv6_count; i++) {
+		struct address prefix = address_masked(&whole, f->ipv6_lengths[i]);
+		if (prefix_may_be(f, &prefix, f->ipv6_lengths[i]))
+			return true;
+	}
+	return false;
+}

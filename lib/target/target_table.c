@@ -1,0 +1,376 @@
+#include "target_table.h"
+
+#include <errno.h>
+#include <stdalign.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "target_lookup.h"
+
+// Everything stands in one mapping whose size follows from the capacity alone, and every page of it is touched at once: how
+// many tasks there are shows neither in the size of the process nor in its resident set.
+enum {
+	FILTER_BITS_PER_TASK = 32,
+	PORT_BITMAP_WORDS = 65536 / 64,
+	POOL_PER_TASK = 128, // octets: identities, ports and what URIs state, on average
+	POOL_AT_LEAST = 1024 * 1024,
+	PAGE = 4096,
+};
+
+static size_t power_of_two_from(size_t least)
+{
+	size_t n = 64;
+	while (n < least)
+		n *= 2;
+	return n;
+}
+
+// Hands out `size` octets of the mapping that starts at `base`; with base NULL it only adds up.
+static void *carve(uint8_t *base, size_t *used, size_t size)
+{
+	void *at = base ? base + *used : NULL;
+	*used += (size + 63) & ~(size_t)63;
+	return at;
+}
+
+struct layout {
+	size_t capacity, buckets, filter_words, pool_size;
+};
+
+static struct layout layout_of(size_t capacity)
+{
+	return (struct layout){
+		.capacity = capacity,
+		.buckets = power_of_two_from(capacity),
+		.filter_words = power_of_two_from(capacity * FILTER_BITS_PER_TASK / 64),
+		.pool_size = capacity * POOL_PER_TASK + POOL_AT_LEAST,
+	};
+}
+
+// Places the parts of the table in its mapping; returns the size of all.
+static size_t table_place(struct target_table *t, uint8_t *base, const struct layout *l)
+{
+	size_t used = (sizeof *t + 63) & ~(size_t)63;
+	t->entries = carve(base, &used, l->capacity * sizeof *t->entries);
+	t->heads = carve(base, &used, l->buckets * sizeof *t->heads);
+	t->filter_words = carve(base, &used, l->filter_words * sizeof *t->filter_words);
+	t->port_bits[UDP] = carve(base, &used, PORT_BITMAP_WORDS * sizeof(uint64_t));
+	t->port_bits[TCP] = carve(base, &used, PORT_BITMAP_WORDS * sizeof(uint64_t));
+	t->pool = carve(base, &used, l->pool_size);
+	return (used + PAGE - 1) & ~(size_t)(PAGE - 1);
+}
+
+static struct target_table *table_map(size_t capacity)
+{
+	struct layout l = layout_of(capacity);
+	struct target_table sizes;
+	size_t mapped = table_place(&sizes, NULL, &l);
+	uint8_t *base =
+		mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (base == MAP_FAILED)
+		return NULL;
+	madvise(base, mapped, MADV_DONTDUMP);
+	madvise(base, mapped, MADV_HUGEPAGE);
+	explicit_bzero(base, mapped);
+
+	struct target_table *t = (struct target_table *)(void *)base;
+	table_place(t, base, &l);
+	t->mapped = mapped;
+	t->capacity = capacity;
+	t->bucket_mask = l.buckets - 1;
+	t->pool_size = l.pool_size;
+	t->pool_used = POOL_UNIT; // offset 0 means "none"
+	t->filter.words = t->filter_words;
+	t->filter.word_mask = l.filter_words - 1;
+	t->filter.udp_ports = t->port_bits[UDP];
+	t->filter.tcp_ports = t->port_bits[TCP];
+	return t;
+}
+
+void target_table_free(struct target_table *table)
+{
+	if (!table)
+		return;
+	size_t mapped = table->mapped;
+	explicit_bzero(table, mapped);
+	munmap(table, mapped);
+}
+
+// --- building ------------------------------------------------------------------------------------------------
+
+// Copies to the pool. Returns the offset in units, or 0 when there is no room. Nothing takes no room.
+static uint32_t pool_add(struct target_table *t, const void *from, size_t size)
+{
+	size_t rounded = (size + POOL_UNIT - 1) & ~(size_t)(POOL_UNIT - 1);
+	if (rounded > t->pool_size - t->pool_used)
+		return 0;
+	size_t at = t->pool_used;
+	if (size)
+		memcpy(t->pool + at, from, size);
+	t->pool_used += rounded;
+	return (uint32_t)(at / POOL_UNIT);
+}
+
+static bool pool_copy_view(struct target_table *t, struct bytes *view)
+{
+	uint32_t at = pool_add(t, view->at, view->len);
+	if (at)
+		view->at = pool_at(t, at);
+	return at != 0;
+}
+
+// Only the views that identity_stated_holds() reads.
+static uint32_t pool_add_stated(struct target_table *t, const struct sip_uri *stated)
+{
+	struct sip_uri copy = {
+		.scheme = stated->scheme,
+		.user_parameters = stated->user_parameters,
+		.password = stated->password,
+		.has_port = stated->has_port,
+		.port = stated->port,
+		.parameters = stated->parameters,
+	};
+	if (!pool_copy_view(t, &copy.user_parameters) || !pool_copy_view(t, &copy.password) ||
+		!pool_copy_view(t, &copy.parameters))
+		return 0;
+	return pool_add(t, &copy, sizeof copy);
+}
+
+static bool entry_add_identity(
+	struct target_table *t, struct entry *e, const struct identifier *identifier)
+{
+	e->identity_kind = identifier->identity_kind;
+	e->identity_len = (uint16_t)identifier->identity.len;
+	e->identity = pool_add(t, identifier->identity.at, identifier->identity.len);
+	if (identifier->stated) {
+		e->stated = pool_add_stated(t, identifier->stated);
+		if (!e->stated)
+			return false;
+	}
+	return e->identity != 0;
+}
+
+static bool entry_add_ports(
+	struct target_table *t, struct entry *e, const struct identifier *identifier)
+{
+	bool udp = identifier->type >= IDENTIFIER_UDP_PORT;
+	e->protocol = udp ? PROTOCOL_UDP : PROTOCOL_TCP;
+	e->port_count = identifier->port_count;
+	e->ports = pool_add(t, identifier->ports, e->port_count * sizeof *identifier->ports);
+	return e->ports != 0;
+}
+
+static bool entry_add(struct target_table *t, struct entry *e, const struct identifier *identifier)
+{
+	switch (identifier->type) {
+	case IDENTIFIER_IPV4_ADDRESS:
+	case IDENTIFIER_IPV6_ADDRESS:
+	case IDENTIFIER_IPV4_CIDR:
+	case IDENTIFIER_IPV6_CIDR:
+		e->address = identifier->address;
+		e->prefix_len = identifier->prefix_len;
+		return true;
+	case IDENTIFIER_TCP_PORT:
+	case IDENTIFIER_TCP_PORT_RANGE:
+	case IDENTIFIER_TCP_PORT_LIST:
+	case IDENTIFIER_UDP_PORT:
+	case IDENTIFIER_UDP_PORT_RANGE:
+	case IDENTIFIER_UDP_PORT_LIST:
+		return entry_add_ports(t, e, identifier);
+	case IDENTIFIER_SIP_URI:
+	case IDENTIFIER_TEL_URI:
+	case IDENTIFIER_E164_NUMBER:
+	case IDENTIFIER_IMPU:
+	case IDENTIFIER_IMPI:
+	case IDENTIFIER_NAI:
+		return entry_add_identity(t, e, identifier);
+	case IDENTIFIER_TYPES:
+		break;
+	}
+	return false;
+}
+
+static void filter_set(struct target_table *t, uint64_t key)
+{
+	uint64_t h = target_filter_hash(&t->filter, key);
+	t->filter_words[target_filter_word(&t->filter, h)] |= target_filter_bits(h);
+}
+
+static bool note_length(uint8_t *lengths, uint8_t *count, uint8_t length)
+{
+	if (memchr(lengths, length, *count))
+		return false;
+	lengths[(*count)++] = length;
+	return true;
+}
+
+static void filter_add(struct target_table *t, const struct entry *e)
+{
+	struct target_filter *f = &t->filter;
+	const uint8_t *octets = e->address.octets;
+	if (e->address.family == 4) {
+		if (note_length(f->ipv4_lengths, &f->ipv4_count, e->prefix_len))
+			f->ipv4_masks[f->ipv4_count - 1] =
+				e->prefix_len ? UINT32_MAX << (32 - e->prefix_len) : 0;
+		filter_set(t, target_filter_key_ipv4(be32_of(octets), e->prefix_len));
+	} else {
+		note_length(f->ipv6_lengths, &f->ipv6_count, e->prefix_len);
+		filter_set(t, target_filter_key_ipv6(
+				      be64_of(octets), be64_of(octets + 8), e->prefix_len));
+	}
+}
+
+static void chain(struct target_table *t, uint32_t slot, uint64_t hash)
+{
+	struct entry *e = &t->entries[slot];
+	e->tag = (uint32_t)(hash >> 32);
+	e->next = t->heads[hash & t->bucket_mask];
+	t->heads[hash & t->bucket_mask] = slot + 1;
+}
+
+static void file_entry(struct target_table *t, uint32_t slot)
+{
+	struct entry *e = &t->entries[slot];
+	if (e->identity) {
+		e->primary = PRIMARY_IDENTITY;
+		chain(t, slot, hash_identity(t, e->identity_kind, entry_identity(t, e)));
+	} else if (e->address.family) {
+		e->primary = PRIMARY_ADDRESS;
+		filter_add(t, e);
+		chain(t, slot, hash_prefix(t, &e->address, e->prefix_len));
+	} else {
+		e->primary = PRIMARY_PORT;
+	}
+}
+
+// --- tasks by port alone -------------------------------------------------------------------------------------
+
+static int by_first_port(const void *left, const void *right)
+{
+	const struct port_node *a = left, *b = right;
+	if (a->first != b->first)
+		return a->first < b->first ? -1 : 1;
+	return a->slot < b->slot ? -1 : a->slot > b->slot;
+}
+
+// The subtree of nodes[low] to nodes[high - 1] has its root in the middle. Returns its highest port.
+static uint16_t tree_finish(struct port_node *nodes, size_t low, size_t high)
+{
+	if (low >= high)
+		return 0;
+	size_t middle = low + (high - low) / 2;
+	uint16_t left = tree_finish(nodes, low, middle);
+	uint16_t right = tree_finish(nodes, middle + 1, high);
+	uint16_t most = nodes[middle].last;
+	most = left > most ? left : most;
+	nodes[middle].highest = right > most ? right : most;
+	return nodes[middle].highest;
+}
+
+static size_t count_port_ranges(const struct target_table *t, uint8_t protocol)
+{
+	size_t count = 0;
+	for (size_t slot = 0; slot < t->capacity; slot++)
+		if (t->entries[slot].primary == PRIMARY_PORT &&
+			t->entries[slot].protocol == protocol)
+			count += t->entries[slot].port_count;
+	return count;
+}
+
+static size_t nodes_of_entry(
+	struct target_table *t, uint32_t slot, enum transport transport, struct port_node *nodes)
+{
+	const struct entry *e = &t->entries[slot];
+	const struct port_range *ranges = entry_ports(t, e);
+	for (size_t i = 0; i < e->port_count; i++) {
+		nodes[i] = (struct port_node){slot, ranges[i].first, ranges[i].last, 0};
+		for (uint32_t port = ranges[i].first; port <= ranges[i].last; port++)
+			t->port_bits[transport][port / 64] |= 1ull << (port % 64);
+	}
+	return e->port_count;
+}
+
+static bool tree_build(struct target_table *t, enum transport transport, uint8_t protocol)
+{
+	size_t count = count_port_ranges(t, protocol);
+	if (count == 0)
+		return true;
+	struct port_node *nodes = (struct port_node *)(void *)(t->pool + t->pool_used);
+	if (count * sizeof *nodes > t->pool_size - t->pool_used)
+		return false;
+	size_t filled = 0;
+	for (uint32_t slot = 0; slot < t->capacity; slot++)
+		if (t->entries[slot].primary == PRIMARY_PORT &&
+			t->entries[slot].protocol == protocol)
+			filled += nodes_of_entry(t, slot, transport, nodes + filled);
+	qsort(nodes, count, sizeof *nodes, by_first_port);
+	tree_finish(nodes, 0, count);
+	t->pool_used += (count * sizeof *nodes + POOL_UNIT - 1) & ~(size_t)(POOL_UNIT - 1);
+	t->port_trees[transport] = (struct port_tree){nodes, count};
+	t->filter.has_ports = true;
+	return true;
+}
+
+static bool table_fill(struct target_table *t, const struct target_set *set)
+{
+	// From the last to the first, since chains grow at the front: equal keys are then found in the order of the tasks.
+	for (size_t i = set->task_count; i > 0; i--) {
+		const struct task *task = &set->tasks[i - 1];
+		struct entry *e = &t->entries[task->slot];
+		e->generation = task->generation;
+		for (size_t j = 0; j < task->identifier_count; j++)
+			if (!entry_add(t, e, &task->identifiers[j]))
+				return false;
+		file_entry(t, task->slot);
+	}
+	return tree_build(t, UDP, PROTOCOL_UDP) && tree_build(t, TCP, PROTOCOL_TCP);
+}
+
+struct target_table *target_table_new(const struct target_set *set, size_t capacity,
+	const struct hash_key *key, const struct numbering *numbering, struct error *error)
+{
+	if (set->slot_limit > capacity || capacity > UINT32_MAX / 2) {
+		error_set(
+			error, -ENOSPC, "more tasks than the configured capacity of %zu", capacity);
+		return NULL;
+	}
+	struct target_table *t = table_map(capacity);
+	if (!t) {
+		error_set(error, -errno, "no memory for a target table of capacity %zu", capacity);
+		return NULL;
+	}
+	t->key = *key;
+	t->numbering = numbering;
+	t->filter.seed = key->k0 ^ key->k1;
+	if (table_fill(t, set))
+		return t;
+	target_table_free(t);
+	error_set(error, -ENOSPC,
+		"the identities and ports of the tasks need more room than a capacity of %zu gives: "
+		"raise targets.capacity",
+		capacity);
+	return NULL;
+}
+
+// --- what stands in it ---------------------------------------------------------------------------------------
+
+const struct numbering *target_table_numbering(const struct target_table *table)
+{
+	return table->numbering;
+}
+
+const struct target_filter *target_table_filter(const struct target_table *table)
+{
+	return &table->filter;
+}
+
+size_t target_table_capacity(const struct target_table *table)
+{
+	return table->capacity;
+}
+
+bool target_table_holds(const struct target_table *table, uint32_t slot, uint32_t generation)
+{
+	return generation != 0 && slot < table->capacity &&
+	       table->entries[slot].generation == generation;
+}
