@@ -243,8 +243,6 @@ static int serve(const struct options *o, struct mf_sink *sink, struct error *er
 	say_where(server.listener);
 	rc = mf_server_run(&server, error);
 end:
-	if (server.listener >= 0)
-		close(server.listener);
 	if (server.stop >= 0)
 		close(server.stop);
 	tls_context_free(server.refusing);

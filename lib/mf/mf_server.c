@@ -44,7 +44,8 @@ struct loop {
 	size_t client_count;
 	unsigned pdus;
 	uint64_t started_ms;
-	bool is_stopping, is_hurried;
+	int listener; // -1 once it is time to end
+	bool is_hurried;
 };
 
 // What becomes of a client.
@@ -158,8 +159,8 @@ static void accept_clients(struct loop *l)
 	for (;;) {
 		struct sockaddr_storage from;
 		socklen_t len = sizeof from;
-		int fd = accept4(l->server->listener, (struct sockaddr *)&from, &len,
-			SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(
+			l->listener, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0)
 			return; // nobody there, or gone again
 		add_client(l, fd, &from);
@@ -239,21 +240,21 @@ static bool has_room_for_answers(const struct client *c)
 // Takes the PDUs that are whole, as long as their answers find room.
 static enum fate take_pdus(struct loop *l, struct client *c, struct error *error)
 {
-	while (has_room_for_answers(c)) {
+	enum fate fate = STAYS;
+	while (fate == STAYS && has_room_for_answers(c)) {
 		struct mf_pdu pdu;
 		enum parse_result result = mf_stream_next(&c->stream, &pdu);
 		if (result == PARSE_TRUNCATED)
 			break;
 		if (result != PARSE_OK) {
 			mf_sink_lost_framing(l->server->sink, &pdu, c->name);
-			tls_shutdown(c->tls, error);
-			return GOES;
+			fate = flush_output(l, error);
+			tls_shutdown(c->tls, NULL);
+			return fate == STAYS ? GOES : fate;
 		}
-		enum fate fate = take_pdu(l, c, &pdu, error);
-		if (fate != STAYS)
-			return fate;
+		fate = take_pdu(l, c, &pdu, error);
 	}
-	return flush_output(l, error);
+	return flush_output(l, error) == OUTPUT_FAILED ? OUTPUT_FAILED : fate;
 }
 
 static enum fate ended(struct loop *l, struct client *c, const char *how, const char *why)
@@ -386,8 +387,10 @@ static enum fate serve(struct loop *l, struct client *c, struct error *error)
 
 static void stop_clients(struct loop *l)
 {
-	l->is_hurried = l->is_stopping;
-	l->is_stopping = true;
+	l->is_hurried = l->listener < 0;
+	if (l->listener >= 0)
+		close(l->listener);
+	l->listener = -1;
 	for (size_t i = 0; i < l->client_count; i++)
 		leave(l->clients[i]);
 }
@@ -402,7 +405,7 @@ static size_t watch(const struct loop *l, struct pollfd *watched, int *timeout_m
 {
 	uint64_t now = now_ms();
 	*timeout_ms = -1;
-	watched[0] = (struct pollfd){l->is_stopping ? -1 : l->server->listener, POLLIN, 0};
+	watched[0] = (struct pollfd){l->listener, POLLIN, 0};
 	watched[1] = (struct pollfd){l->server->stop, POLLIN, 0};
 	for (size_t i = 0; i < l->client_count; i++) {
 		const struct client *c = l->clients[i];
@@ -449,9 +452,9 @@ static int serve_clients(struct loop *l, const struct pollfd *watched, struct er
 
 int mf_server_run(const struct mf_server *server, struct error *error)
 {
-	struct loop l = {.server = server, .started_ms = now_ms()};
+	struct loop l = {.server = server, .listener = server->listener, .started_ms = now_ms()};
 	int rc = 0;
-	while (rc == 0 && !(l.is_stopping && l.client_count == 0)) {
+	while (rc == 0 && !(l.listener < 0 && l.client_count == 0)) {
 		struct pollfd watched[2 + CLIENTS_MAX];
 		int timeout_ms;
 		size_t count = watch(&l, watched, &timeout_ms);
@@ -465,10 +468,12 @@ int mf_server_run(const struct mf_server *server, struct error *error)
 		}
 		if (rc == 0)
 			rc = serve_clients(&l, watched, error);
-		if (rc == 0 && watched[0].revents && !l.is_stopping)
+		if (rc == 0 && watched[0].revents && l.listener >= 0)
 			accept_clients(&l);
 	}
 	for (size_t i = 0; i < l.client_count; i++)
 		client_free(l.clients[i]);
+	if (l.listener >= 0)
+		close(l.listener);
 	return rc;
 }

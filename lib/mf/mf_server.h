@@ -24,8 +24,8 @@ struct mf_manners {
 };
 bool mf_manners_parse(const char *text, struct mf_manners *out);
 
-// `listener` is a listening, non-blocking TCP socket, `stop` a descriptor that becomes readable when it is time to end; both
-// stay the caller's. `refusing` is the context of connections to refuse, or NULL.
+// `listener` is a listening, non-blocking TCP socket, closed when it is time to end. `stop` is a descriptor that then becomes
+// readable; it stays the caller's. `refusing` is the context of connections to refuse, or NULL.
 //
 // Ends after `stop`: no more connections, close_notify on the open ones, what is in flight is read until the peers say
 // close_notify too, for 5 s at most; `stop` readable a second time ends that. 0, or a negative errno with a text: the
