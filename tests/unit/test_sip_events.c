@@ -635,6 +635,7 @@ static void the_accounts_hold_whatever_comes(void **state)
 	config.max_tasks = 3;
 	struct bench b = bench_with(&config);
 	uint64_t random = 3;
+	char text[1000], again[1000] = "";
 	for (unsigned n = 0; n < 20000; n++) {
 		if (n % 97 == 0) {
 			struct order some[4];
@@ -643,7 +644,7 @@ static void the_accounts_hold_whatever_comes(void **state)
 				                                  : (struct order){.text = NULL};
 			order_these(&b, some, 4);
 		}
-		char text[1000], start[100];
+		char start[100];
 		const char *method = methods[next_random(&random, 9)];
 		if (next_random(&random, 2))
 			sprintf(start, "SIP/2.0 %u OK", 100 + 100 * next_random(&random, 5));
@@ -655,6 +656,9 @@ static void the_accounts_hold_whatever_comes(void **state)
 			start, next_random(&random, 3), parties[next_random(&random, 3)],
 			parties[next_random(&random, 3)], next_random(&random, 5),
 			next_random(&random, 3), method);
+		if (n && next_random(&random, 3) == 0)
+			strcpy(text, again); // a retransmission
+		strcpy(again, text);
 		if (next_random(&random, 50) == 0)
 			b.now = START - next_random(&random, 2) * 100 * SECOND;
 		else
