@@ -265,6 +265,14 @@ static enum fate ended(struct loop *l, struct client *c, const char *how, const 
 	return GOES;
 }
 
+// Whether the same call is worth repeating later.
+static bool must_wait(struct client *c, enum tls_status status)
+{
+	if (status == TLS_WANT_WRITE)
+		c->waits_to_write = true;
+	return status == TLS_WANT_READ || status == TLS_WANT_WRITE;
+}
+
 static enum fate read_client(struct loop *l, struct client *c, struct error *error)
 {
 	c->has_more = false;
@@ -278,21 +286,16 @@ static enum fate read_client(struct loop *l, struct client *c, struct error *err
 		if (!room)
 			return ended(l, c, "failed", "no memory");
 		size_t count = 0;
-		switch (tls_read(c->tls, room, READ_LEN, &count, error)) {
-		case TLS_DONE:
-			mf_stream_added(&c->stream, count);
-			break;
-		case TLS_WANT_READ:
+		enum tls_status status = tls_read(c->tls, room, READ_LEN, &count, error);
+		if (must_wait(c, status))
 			return STAYS;
-		case TLS_WANT_WRITE:
-			c->waits_to_write = true;
-			return STAYS;
-		case TLS_CLOSED:
-			tls_shutdown(c->tls, error);
-			return ended(l, c, "closed", "");
-		case TLS_FAILED:
+		if (status == TLS_FAILED)
 			return ended(l, c, "failed", error->text);
+		if (status == TLS_CLOSED) {
+			tls_shutdown(c->tls, NULL);
+			return ended(l, c, "closed", "");
 		}
+		mf_stream_added(&c->stream, count);
 	}
 	c->has_more = true;
 	return STAYS;
@@ -303,62 +306,41 @@ static enum fate write_answers(struct loop *l, struct client *c, struct error *e
 	while (c->answers_len > 0) {
 		if (c->offered == 0)
 			c->offered = c->answers_len;
-		switch (tls_write(c->tls, bytes_of(c->answers, c->offered), error)) {
-		case TLS_DONE:
-			c->answers_len -= c->offered;
-			memmove(c->answers, c->answers + c->offered, c->answers_len);
-			c->offered = 0;
-			break;
-		case TLS_WANT_READ:
+		enum tls_status status = tls_write(c->tls, bytes_of(c->answers, c->offered), error);
+		if (must_wait(c, status))
 			return STAYS;
-		case TLS_WANT_WRITE:
-			c->waits_to_write = true;
-			return STAYS;
-		case TLS_CLOSED:
-		case TLS_FAILED:
+		if (status != TLS_DONE)
 			return ended(l, c, "failed", error->text);
-		}
+		c->answers_len -= c->offered;
+		memmove(c->answers, c->answers + c->offered, c->answers_len);
+		c->offered = 0;
 	}
 	return STAYS;
 }
 
 static enum fate say_goodbye(struct loop *l, struct client *c, struct error *error)
 {
-	switch (tls_shutdown(c->tls, error)) {
-	case TLS_DONE:
-	case TLS_CLOSED:
-		c->said_goodbye = true;
+	enum tls_status status = tls_shutdown(c->tls, error);
+	if (must_wait(c, status))
 		return STAYS;
-	case TLS_WANT_READ:
-		return STAYS;
-	case TLS_WANT_WRITE:
-		c->waits_to_write = true;
-		return STAYS;
-	case TLS_FAILED:
-		break;
-	}
-	return ended(l, c, "failed", error->text);
+	if (status == TLS_FAILED)
+		return ended(l, c, "failed", error->text);
+	c->said_goodbye = true;
+	return STAYS;
 }
 
 static enum fate shake_hands(struct loop *l, struct client *c, struct error *error)
 {
-	switch (tls_handshake(c->tls, error)) {
-	case TLS_DONE:
-		c->is_open = true;
-		fprintf(l->server->told, "connected: %s, %s, %s\n", c->name, tls_peer_name(c->tls),
-			tls_version_name(c->tls));
+	enum tls_status status = tls_handshake(c->tls, error);
+	if (must_wait(c, status))
 		return STAYS;
-	case TLS_WANT_READ:
-		return STAYS;
-	case TLS_WANT_WRITE:
-		c->waits_to_write = true;
-		return STAYS;
-	case TLS_CLOSED:
-		return ended(l, c, "failed", "gone before the handshake was done");
-	case TLS_FAILED:
-		break;
-	}
-	return ended(l, c, "failed", error->text);
+	if (status != TLS_DONE)
+		return ended(l, c, "failed",
+			status == TLS_CLOSED ? "gone before the handshake was done" : error->text);
+	c->is_open = true;
+	fprintf(l->server->told, "connected: %s, %s, %s\n", c->name, tls_peer_name(c->tls),
+		tls_version_name(c->tls));
+	return STAYS;
 }
 
 static bool is_stalled(const struct loop *l, const struct client *c)
