@@ -1,0 +1,192 @@
+"""The benchmarks, in turn. Started by scripts/bench, which builds what they need.
+
+Every figure stands beside that of another program, measured in the same run on the same cores.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import struct
+import subprocess
+import sys
+import traceback
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "functional"))
+
+import pcap  # noqa: E402
+import traffic  # noqa: E402
+from machine import BenchTap, Memory, Testpmd, forwarding_rate  # noqa: E402
+from rows import Rows  # noqa: E402
+from tap import Skip  # noqa: E402
+from x2tap_test import BUILD, ROOT, task, workspace, write_targets  # noqa: E402
+import x2tap_test  # noqa: E402
+
+TARGETS = 1000
+
+
+def say(text):
+    print(text, flush=True)
+
+
+class Bench:
+    def __init__(self, quick, memory, rows):
+        self.quick, self.memory, self.rows = quick, memory, rows
+        self.pairs = 2 if quick else 5
+        self.seconds = 1.5 if quick else 3
+
+    # --- inline: one pair of ports, smallest frames, nobody's traffic ----------------------------------------------
+
+    def inline_64b_1k(self):
+        networks = traffic.targets(TARGETS)
+        mbufs = traffic.FLOWS + 32768  # net_pcap keeps its whole file in mbufs
+        with workspace() as directory:
+            capture = directory / "flows.pcap"
+            traffic.write_flows(capture, networks)
+            vdevs = [f"net_pcap0,rx_pcap={capture},infinite_rx=1", "net_null0,no-rx=1"]
+            ports = [{"pair": ["net_pcap0", "net_null0"], "ipid": "link-1"}]
+            tap = BenchTap(directory, self.memory, vdevs, traffic.tasks(networks), mbufs, ports)
+
+            def testpmd(mode):
+                with Testpmd(directory, self.memory, vdevs, mode, mbufs) as program:
+                    return forwarding_rate(program, self.seconds)
+
+            def x2tap():
+                with tap:
+                    rate = forwarding_rate(tap, self.seconds)
+                    hits = sum(tap.counters()["frames_of_targets_without_iri"].values())
+                    if hits:
+                        raise AssertionError(f"{hits} frames were a target's, which none should be")
+                    return rate
+
+            references, values = [], []
+            for pair in range(self.pairs):
+                references.append(testpmd("io"))
+                values.append(x2tap())
+                say(f"  pair {pair + 1}: testpmd io {references[-1]:.2f}, x2tap {values[-1]:.2f} Mpps")
+            io = statistics.median(references)
+            self.rows.add("inline_64b_1k", statistics.median(values), "Mpps", io, 0.55)
+            for mode in () if self.quick else ("macswap", "csum"):
+                self.rows.add(f"inline_64b_1k_testpmd_{mode}", testpmd(mode), "Mpps", io)
+
+    # --- two processes over shared memory ----------------------------------------------------------------------------
+
+    def memif_loop(self):
+        networks = traffic.targets(TARGETS)
+        with workspace() as directory:
+            socket = directory / "memif.sock"
+
+            def vdevs(role):
+                return [f"net_memif{i},id={i},role={role},socket={socket},socket-abstract=no" for i in (0, 1)]
+
+            def loop(rate, seconds):
+                ends = [f"{vdev},rsize=14" for vdev in vdevs("client")]
+                command = [BUILD / "tests" / "bench" / "memif_loop", *self.memory.eal("0", ends), "--", str(rate), str(seconds)]
+                done = subprocess.run(command, capture_output=True, text=True, timeout=60 + seconds)
+                if done.returncode:
+                    raise AssertionError(f"memif_loop: {done.stdout}{done.stderr}")
+                return json.loads(done.stdout.splitlines()[-1])
+
+            with Testpmd(directory, self.memory, vdevs("server"), "io", 65536):
+                io = loop(0, 3)["rate"]
+            socket.unlink(missing_ok=True)
+            ports = [{"pair": ["net_memif0", "net_memif1"], "ipid": "link-1"}]
+            tap = BenchTap(directory, self.memory, vdevs("server"), traffic.tasks(networks), 65536, ports)
+            with tap:
+                seconds = 3 if self.quick else 20
+                result = loop(io / 2, seconds)
+                counters = tap.counters()
+            say(f"  testpmd io {io / 1e6:.2f} Mpps; x2tap at half of that for {seconds} s: {result}")
+            self.rows.add("memif_loop_rate", result["rate"] / 1e6, "Mpps", io / 1e6, 0.495)
+            self.rows.add("memif_loop_lost", result["sent"] - result["received"], "frames", goal=0)
+            self.rows.add("memif_loop_changed", result["changed"], "frames", goal=0)
+            self.rows.add("memif_loop_reordered", result["reordered"], "frames", goal=0)
+            self.rows.add("memif_loop_cycles", counters["work"]["busy_cycles_per_frame"], "cycles/frame")
+
+    # --- SIP messages -----------------------------------------------------------------------------------------------
+
+    def sip_parse_match(self):
+        program = BUILD / "tests" / "bench" / "bench_sip"
+        if not program.exists():
+            raise Skip("bench_sip is not built: libosip2-dev is missing")
+        messages = sip_messages()
+        with workspace() as directory:
+            sample = directory / "messages"
+            sample.write_bytes(b"".join(struct.pack(">I", len(m)) + m for m in messages))
+            nobody = [{"sipUri": f"sip:nobody-{i}@control.example.org"} for i in range(TARGETS)]
+            uris = sorted({from_uri(message) for message in messages})
+            everybody = [{"sipUri": uri} for uri in uris] + nobody[len(uris) :]
+            for name, identifiers in ("none", nobody), ("all", everybody):
+                write_targets(directory / name, [task([i]) for i in identifiers], {x2tap_test.DID: 9})
+            rounds = 3 if self.quick else 9
+            command = [program, sample, directory / "none", directory / "all", str(rounds), "0.5"]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+            if done.returncode:
+                raise AssertionError(done.stderr)
+            result = json.loads(done.stdout)
+        osip = result["osip"] / 1e6
+        say(f"  {result['messages']} messages, {statistics.mean(map(len, messages)):.0f} octets each on average")
+        self.rows.add("sip_parse_match_none", result["none"] / 1e6, "M messages/s", osip, 5)
+        self.rows.add("sip_parse_match_all", result["all"] / 1e6, "M messages/s", osip)
+
+
+def sip_messages():
+    """The SIP messages of our own captures of calls."""
+    found = []
+    for name in ("calls-ipv4", "calls-ipv6", "calls-vlan"):
+        for frame in pcap.read(ROOT / "tests" / "data" / "captures" / f"{name}.pcap")[0]:
+            datagram = pcap.datagram(frame.octets)
+            if datagram and re.match(rb"(SIP/2\.0 \d{3} |[A-Z]+ \S+ SIP/2\.0\r\n)", datagram.payload):
+                found.append(datagram.payload)
+    return found
+
+
+def from_uri(message):
+    """The URI of the From field, without port and parameters."""
+    uri = re.search(rb"^(?:From|f)\s*:[^<\r]*<?(sips?:[^>;\r]+)", message, re.MULTILINE | re.IGNORECASE).group(1).decode()
+    scheme, user, host = re.fullmatch(r"(sips?):([^@]+)@(\[[^\]]+\]|[^:?]+).*", uri).groups()
+    return f"{scheme}:{user}@{host}"
+
+
+def machine():
+    model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    return f"{model.group(1) if model else 'unknown processor'}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}"
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter runs")
+    parser.add_argument("--json", metavar="FILE", help="write the rows there too")
+    parser.add_argument("--rows", default="", metavar="WORD,...", help="only rows whose names begin so")
+    options = parser.parse_args()
+    if not shutil.which("dpdk-testpmd"):
+        sys.exit("bench: dpdk-testpmd is missing: install the package dpdk-dev")
+    rows, failed, skipped = Rows(), [], []
+    with Memory().reserved() as memory:
+        say(f"machine: {machine()}; memory: {memory}")
+        bench = Bench(options.quick, memory, rows)
+        words = tuple(options.rows.split(","))
+        for measure in (bench.inline_64b_1k, bench.memif_loop, bench.sip_parse_match):
+            name = measure.__name__
+            if not name.startswith(words):
+                continue
+            say(f"== {name}")
+            try:
+                measure()
+            except Skip as reason:
+                skipped.append(f"{name}: SKIPPED: {reason}")
+            except Exception:
+                failed.append(f"{name}: FAILED\n{traceback.format_exc()}")
+    say("")
+    say(rows.table())
+    for line in skipped + failed:
+        say(line)
+    if options.json:
+        rows.save(options.json)
+    sys.exit(1 if failed else 0)
+
+
+main()
