@@ -181,6 +181,8 @@ static void the_lines_of_a_sip_message_are_found_in_every_spelling(void **state)
 		{"A\r\nFrom: \"x\\\"<y>\" <sip:a@example.com>\r\n\r\nTo: <sip:body@example.com>",
 			"A", "sip:a@example.com", ""},
 		{"A\r\nFrom: <sip:a@example.com", "A", "sip:a@example.com", ""},
+		{"A\r\nFax: <sip:f@x>\r\nTimestamp: <sip:t@x>\r\nFrom: <sip:a@x>\r\nTo: <sip:b@x>\r\n\r\n",
+			"A", "sip:a@x", "sip:b@x"},
 		{"A", "A", "", ""},
 		{"", "", "", ""},
 	};

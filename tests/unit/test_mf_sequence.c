@@ -57,6 +57,9 @@ static void gap_repeat_late_and_joined_are_told_apart(void **state)
 	assert_int_equal(mf_sequences_missing(s), 0);
 	assert_int_equal(order(s, 1, 2), MF_ORDER_REPEAT);
 	assert_int_equal(order(s, 1, 11), MF_ORDER_NEXT);
+	assert_int_equal(order(s, 1, 12u + INT32_MAX), MF_ORDER_GAP); // the furthest ahead
+	assert_true(mf_sequences_missing(s) == INT32_MAX);
+	assert_int_equal(order(s, 1, 12), MF_ORDER_LATE);
 	mf_sequences_free(s);
 }
 
