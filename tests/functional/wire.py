@@ -41,7 +41,7 @@ class Wire:
             self.run(self.tap, "sysctl", "-qw", f"net.ipv6.conf.{end}.disable_ipv6=1")
             for name, device in ((namespace, "wire"), (self.tap, end)):
                 self.run(name, "ethtool", "-K", device, "tx", "off", "rx", "off", "gro", "off", "gso", "off", "tso", "off")
-                ip("-n", name, "link", "set", device, "up")
+                ip("-n", name, "link", "set", "dev", device, "up")
         for namespace, number in ((self.caller, CALLER), (self.callee, CALLEE)):
             ip("-n", namespace, "addr", "add", f"192.0.2.{number}/24", "dev", "wire")
             ip("-n", namespace, "addr", "add", f"2001:db8::{number}/64", "dev", "wire", "nodad")
