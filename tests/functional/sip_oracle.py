@@ -147,12 +147,12 @@ def party_holds(element, value, message):
 
 
 def party_direction(shown, message):
-    """A request goes from its caller to its callee, its response back. A registration is the subscriber's own."""
-    caller = bool(shown & {"from", "p-preferred-identity"}) or (message.request and "p-asserted-identity" in shown)
-    callee = bool(shown & {"to", "request-uri", "p-called-party-id"})
-    if message.method == "REGISTER":
-        caller, callee = True, False
-    if caller == callee:
+    """A request goes from its caller to its callee, its response back. Whoever is both, as in a registration or in a
+    subscription to one's own state, is the caller: From names who sends the request."""
+    sender = bool(shown & {"p-asserted-identity", "p-preferred-identity"})
+    caller = bool(shown & {"from", "contact"}) or (message.request and sender)
+    callee = bool(shown & {"to", "request-uri", "p-called-party-id"}) or (not message.request and sender)
+    if not caller and not callee:
         return UNKNOWN
     return FROM_TARGET if caller == message.request else TO_TARGET
 
