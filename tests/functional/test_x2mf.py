@@ -95,10 +95,11 @@ class Mf:
 class Tap:
     """What a tap would be to the MF."""
 
-    def __init__(self, mf, name="ne"):
+    def __init__(self, mf, name="ne", version=ssl.TLSVersion.TLSv1_3):
         files = certificates()
         context = ssl.create_default_context(cafile=files / "ca.pem")
         context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # the end of TCP is no close_notify
+        context.minimum_version = context.maximum_version = version
         if name:
             context.load_cert_chain(files / f"{name}.pem", files / f"{name}.key")
         self.socket = context.wrap_socket(
@@ -373,6 +374,27 @@ def authentication():
         Tap(mf).is_alive(0)
         equal(mf.lines(), [])
         mf.stop()
+
+
+@case("TLS 1.2 is taken where it was asked for, and closes as cleanly")
+def older_tls():
+    with workspace() as directory:
+        mf = Mf(directory)
+        fails(lambda: Tap(mf, version=ssl.TLSVersion.TLSv1_2))
+        mf.stop()
+    with workspace() as directory:
+        mf = Mf(directory, "--tls12")
+        tap = Tap(mf, version=ssl.TLSVersion.TLSv1_2)
+        tap.send(pdu(0))
+        tap.is_alive(0)
+        mf.told("TLSv1.2")
+        Tap(mf).is_alive(0)
+        mf.process.send_signal(signal.SIGTERM)
+        tap.expect_close()
+        tap.send(pdu(1))
+        tap.close()
+        equal(stop(mf.process), 0)  # the other tap says nothing
+        equal([line["seq"] for line in mf.lines()], [0, 1])
 
 
 @case("misbehaviour: refuse, and refuse-for until its time is over")
