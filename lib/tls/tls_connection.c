@@ -16,7 +16,9 @@ struct tls_connection {
 	struct tls_context *context; // a reference
 	SSL *ssl;
 	int fd;
-	bool server, broken, heard;
+	bool server, broken;
+	bool established; // the handshake is over
+	bool heard;       // a whole message came after that
 	bool writing;     // a record is only half out
 	uint64_t records; // under the present sending key
 	uint64_t key_updates;
@@ -29,9 +31,9 @@ struct tls_connection {
 static void watch_messages(int outgoing, int version, int type, const void *message, size_t len,
 	SSL *ssl, void *argument)
 {
-	(void)version, (void)message, (void)len;
+	(void)version, (void)message, (void)len, (void)ssl;
 	struct tls_connection *c = argument;
-	if (!outgoing && type == SSL3_RT_HANDSHAKE && SSL_is_init_finished(ssl))
+	if (!outgoing && type == SSL3_RT_HANDSHAKE && c->established)
 		c->heard = true;
 }
 
@@ -141,7 +143,7 @@ const char *tls_version_name(const struct tls_connection *c)
 
 bool tls_peer_accepted_us(const struct tls_connection *c)
 {
-	if (!SSL_is_init_finished(c->ssl))
+	if (!c->established)
 		return false;
 	return c->server || c->heard || SSL_version(c->ssl) < TLS1_3_VERSION;
 }
@@ -269,6 +271,7 @@ enum tls_status tls_handshake(struct tls_connection *c, struct error *error)
 	int result = SSL_do_handshake(c->ssl);
 	if (result != 1)
 		return status_of(c, result, errno, error);
+	c->established = true;
 	const X509 *cert = SSL_get0_peer_certificate(c->ssl);
 	if (cert)
 		X509_NAME_oneline(X509_get_subject_name(cert), c->subject, sizeof c->subject);
