@@ -1,0 +1,665 @@
+// The compiled table against a linear scan over the same tasks, on random sets that share few values, so that prefixes nest
+// and keys coincide.
+#include "unit.h"
+
+#include <errno.h>
+
+#include "target_table.h"
+
+static uint64_t random_state = 20241123;
+
+static uint32_t random_below(uint32_t n)
+{
+	random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(random_state >> 33) % n;
+}
+
+static const struct hash_key key = {0x0123456789abcdef, 0xfedcba9876543210};
+static const struct numbering numbering = {"49", "0", "00", NULL, 0};
+
+// --- sets made by hand ---------------------------------------------------------------------------------------
+
+static void *set_copy(struct target_set *set, const void *from, size_t size)
+{
+	void *copy = target_set_take(set, size);
+	assert_non_null(copy);
+	memcpy(copy, from, size);
+	return copy;
+}
+
+static struct target_set *set_of_size(size_t count)
+{
+	struct target_set *set = target_set_new();
+	assert_non_null(set);
+	set->tasks = target_set_take(set, (count + 1) * sizeof *set->tasks);
+	assert_non_null(set->tasks);
+	return set;
+}
+
+static struct task *task_add(
+	struct target_set *set, uint32_t name, const struct identifier *identifiers, size_t count)
+{
+	struct task *task = &set->tasks[set->task_count++];
+	memcpy(task->xid.octets, &name, sizeof name);
+	task->header_xid = task->xid;
+	task->identifiers = set_copy(set, identifiers, count * sizeof *identifiers);
+	task->identifier_count = (uint8_t)count;
+	task->fingerprint = task_fingerprint(set, task);
+	return task;
+}
+
+static struct target_table *table_of(struct target_set *set, size_t capacity)
+{
+	struct target_changes changes;
+	assert_int_equal(target_set_adopt(set, NULL, (uint32_t)capacity, &changes, NULL), 0);
+	struct target_table *table = target_table_new(set, capacity, &key, &numbering, NULL);
+	assert_non_null(table);
+	return table;
+}
+
+static struct address address_of(const char *text)
+{
+	struct address a;
+	assert_true(address_parse(bytes_of_text(text), &a));
+	return a;
+}
+
+static struct identifier prefix_of(const char *text, uint8_t length)
+{
+	struct identifier i = {.fragment = text, .address = address_of(text), .prefix_len = length};
+	i.type = i.address.family == 4 ? IDENTIFIER_IPV4_CIDR : IDENTIFIER_IPV6_CIDR;
+	return i;
+}
+
+static struct identifier party_of(
+	struct target_set *set, const char *text, const struct sip_uri **stated)
+{
+	struct sip_uri *uri = target_set_take(set, sizeof *uri);
+	struct identity identity;
+	assert_int_equal(sip_uri_parse(bytes_of_text(text), uri), PARSE_OK);
+	assert_true(identity_of_target_uri(uri, &numbering, &identity));
+	if (stated)
+		*stated = uri;
+	return (struct identifier){
+		.type = IDENTIFIER_SIP_URI,
+		.fragment = text,
+		.identity_kind = identity.kind,
+		.identity = bytes_of(set_copy(set, identity.octets, identity.len), identity.len),
+		.stated = identity_states_more(uri, identity.kind) ? uri : NULL,
+	};
+}
+
+static struct identifier ports_of(struct target_set *set, enum identifier_type type,
+	const struct port_range *ranges, uint16_t count)
+{
+	return (struct identifier){.type = type,
+		.fragment = "ports",
+		.ports = set_copy(set, ranges, count * sizeof *ranges),
+		.port_count = count};
+}
+
+static struct sighting sighting_of(const char *text, struct sip_uri *uri, uint8_t role)
+{
+	struct sighting s = {.uri = uri, .role = role};
+	assert_int_equal(sip_uri_parse(bytes_of_text(text), uri), PARSE_OK);
+	struct identity shown[IDENTITIES_PER_URI];
+	assert_true(identities_of_uri(uri, &numbering, shown) > 0);
+	s.identity = shown[0];
+	return s;
+}
+
+// --- the obvious way -----------------------------------------------------------------------------------------
+
+static bool bits_equal(const struct address *a, const struct address *b, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (((a->octets[i / 8] ^ b->octets[i / 8]) & 0x80 >> i % 8) != 0)
+			return false;
+	return a->family == b->family;
+}
+
+static bool port_among(const struct identifier *id, uint16_t port)
+{
+	for (size_t i = 0; i < id->port_count; i++)
+		if (id->ports[i].first <= port && port <= id->ports[i].last)
+			return true;
+	return false;
+}
+
+static bool scan_task(const struct task *task, const struct flow *flow,
+	const struct sighting *sightings, size_t count, struct match *out)
+{
+	*out = (struct match){.slot = task->slot, .generation = task->generation};
+	uint8_t ends = END_SOURCE | END_DESTINATION;
+	bool about_flow = false, party = false;
+	for (size_t i = 0; i < task->identifier_count; i++) {
+		const struct identifier *id = &task->identifiers[i];
+		uint8_t held = 0;
+		if (id->identity.len) {
+			party = true;
+			for (size_t s = 0; s < count; s++)
+				if (sightings[s].identity.kind == id->identity_kind &&
+					bytes_equal(
+						id->identity, bytes_of(sightings[s].identity.octets,
+								      sightings[s].identity.len)))
+					out->roles |= 1u << sightings[s].role;
+			continue;
+		}
+		about_flow = true;
+		if (id->port_count) {
+			uint8_t protocol = id->type >= IDENTIFIER_UDP_PORT ? 17 : 6;
+			if (flow->protocol == protocol && port_among(id, flow->source_port))
+				held |= END_SOURCE;
+			if (flow->protocol == protocol && port_among(id, flow->destination_port))
+				held |= END_DESTINATION;
+		} else {
+			if (bits_equal(&id->address, &flow->source, id->prefix_len))
+				held |= END_SOURCE;
+			if (bits_equal(&id->address, &flow->destination, id->prefix_len))
+				held |= END_DESTINATION;
+		}
+		ends &= held;
+	}
+	out->ends = about_flow ? ends : 0;
+	return (!about_flow || ends) && (!party || out->roles);
+}
+
+// --- random tasks and flows ----------------------------------------------------------------------------------
+
+// Addresses from a small space with bits in few places, so that prefixes of many lengths cover many of them.
+static struct address random_address(bool ipv6)
+{
+	struct address a = {.family = ipv6 ? 6 : 4};
+	for (size_t i = 0; i < (ipv6 ? 16 : 4); i++)
+		a.octets[i] = (uint8_t)(random_below(3) ? 0 : random_below(2) << random_below(8));
+	return a;
+}
+
+static struct identifier random_prefix(void)
+{
+	struct identifier id = {.fragment = "prefix", .type = IDENTIFIER_IPV4_CIDR};
+	bool ipv6 = random_below(3) == 0;
+	id.address = random_address(ipv6);
+	id.prefix_len =
+		(uint8_t)(random_below(3) ? random_below(ipv6 ? 129 : 33) : (ipv6 ? 128 : 32));
+	for (unsigned bit = id.prefix_len; bit < 128; bit++)
+		id.address.octets[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+	return id;
+}
+
+static struct identifier random_ports(struct target_set *set)
+{
+	struct port_range ranges[4];
+	uint16_t count = (uint16_t)(1 + random_below(4));
+	uint32_t port = 0;
+	for (uint16_t i = 0; i < count; i++) {
+		port += 1 + random_below(20);
+		ranges[i].first = (uint16_t)port;
+		port += random_below(2) ? 0 : random_below(30);
+		ranges[i].last = (uint16_t)port;
+	}
+	return ports_of(set, random_below(2) ? IDENTIFIER_UDP_PORT_LIST : IDENTIFIER_TCP_PORT_LIST,
+		ranges, count);
+}
+
+static void random_identity(struct identity *out)
+{
+	out->kind = (uint8_t)(random_below(2) ? IDENTITY_URI : IDENTITY_NUMBER);
+	out->len = (uint16_t)(1 + random_below(2));
+	for (size_t i = 0; i < out->len; i++)
+		out->octets[i] = (uint8_t)('0' + random_below(6));
+}
+
+static void add_random_task(struct target_set *set, uint32_t name)
+{
+	struct identifier ids[TASK_MAX_IDENTIFIERS];
+	size_t count = 0;
+	uint32_t sort = 1 + random_below(7);
+	if (sort & 1)
+		ids[count++] = random_prefix();
+	if (sort & 2)
+		ids[count++] = random_ports(set);
+	if (sort & 4) {
+		struct identity identity;
+		random_identity(&identity);
+		ids[count++] = (struct identifier){.type = IDENTIFIER_NAI,
+			.fragment = "party",
+			.identity_kind = identity.kind,
+			.identity = bytes_of(
+				set_copy(set, identity.octets, identity.len), identity.len)};
+	}
+	task_add(set, name, ids, count);
+}
+
+static struct flow random_flow(void)
+{
+	bool ipv6 = random_below(3) == 0;
+	struct flow flow = {
+		.protocol = (uint8_t)(random_below(8) ? (random_below(2) ? 17 : 6) : 1)};
+	flow.source = random_address(ipv6);
+	flow.destination = random_address(ipv6);
+	if (flow.protocol != 1) {
+		flow.source_port = (uint16_t)random_below(120);
+		flow.destination_port = (uint16_t)random_below(120);
+	}
+	return flow;
+}
+
+static int by_slot(const void *left, const void *right)
+{
+	const struct match *a = left, *b = right;
+	return a->slot < b->slot ? -1 : a->slot > b->slot;
+}
+
+enum { MOST = 400 };
+
+static size_t scan(const struct target_set *set, const struct flow *flow,
+	const struct sighting *sightings, size_t count, struct match *out)
+{
+	size_t found = 0;
+	for (size_t i = 0; i < set->task_count; i++)
+		found += scan_task(&set->tasks[i], flow, sightings, count, &out[found]);
+	qsort(out, found, sizeof *out, by_slot);
+	return found;
+}
+
+static void compare_once(const struct target_set *set, const struct target_table *table)
+{
+	static struct match expected[MOST + 1], found[MOST + 1], again[MOST + 1];
+	struct sighting sightings[6];
+	size_t count = random_below(7);
+	for (size_t i = 0; i < count; i++) {
+		sightings[i] = (struct sighting){.role = (uint8_t)random_below(32)};
+		random_identity(&sightings[i].identity);
+	}
+	struct flow flow = random_flow();
+	size_t right = scan(set, &flow, sightings, count, expected);
+	assert_int_equal(target_table_match(table, &flow, sightings, count, found, MOST), right);
+	assert_int_equal(
+		target_table_match(table, &flow, sightings, count, again, right / 2), right);
+	assert_memory_equal(found, again, right / 2 * sizeof *found);
+	qsort(found, right, sizeof *found, by_slot);
+	for (size_t i = 0; i < right; i++) {
+		assert_int_equal(found[i].slot, expected[i].slot);
+		assert_int_equal(found[i].generation, expected[i].generation);
+		assert_int_equal(found[i].ends, expected[i].ends);
+		assert_int_equal(found[i].roles, expected[i].roles);
+	}
+}
+
+static void the_table_finds_what_a_linear_scan_finds(void **state)
+{
+	(void)state;
+	print_message("# seed %llu\n", (unsigned long long)random_state);
+	for (unsigned round = 0; round < 150; round++) {
+		uint32_t count = random_below(round < 20 ? 4 : MOST);
+		struct target_set *set = set_of_size(count);
+		for (uint32_t i = 0; i < count; i++)
+			add_random_task(set, i);
+		struct target_table *table = table_of(set, MOST);
+		for (unsigned i = 0; i < 200; i++)
+			compare_once(set, table);
+		target_table_free(table);
+		target_set_free(set);
+	}
+}
+
+// --- single rules --------------------------------------------------------------------------------------------
+
+static const struct sighting *nobody = NULL;
+
+static struct flow flow_of(const char *source, uint16_t source_port, const char *destination,
+	uint16_t destination_port)
+{
+	return (struct flow){
+		address_of(source), address_of(destination), source_port, destination_port, 17};
+}
+
+static void all_covering_prefixes_match_and_not_the_longest_alone(void **state)
+{
+	(void)state;
+	struct target_set *set = set_of_size(4);
+	struct identifier all = prefix_of("0.0.0.0", 0), net = prefix_of("192.0.2.0", 24),
+			  host = prefix_of("192.0.2.7", 32), other = prefix_of("192.0.2.8", 32);
+	task_add(set, 1, &all, 1);
+	task_add(set, 2, &net, 1);
+	task_add(set, 3, &host, 1);
+	task_add(set, 4, &other, 1);
+	struct target_table *table = table_of(set, 4);
+	struct match found[4];
+	struct flow flow = flow_of("192.0.2.7", 5060, "198.51.100.1", 5060);
+	assert_int_equal(target_table_match(table, &flow, nobody, 0, found, 4), 3);
+	qsort(found, 3, sizeof *found, by_slot);
+	assert_int_equal(found[0].ends, END_SOURCE | END_DESTINATION);
+	assert_int_equal(found[1].ends, END_SOURCE);
+	assert_int_equal(found[2].ends, END_SOURCE);
+	target_table_free(table);
+	target_set_free(set);
+}
+
+static void address_and_port_must_hold_for_the_same_end(void **state)
+{
+	(void)state;
+	struct target_set *set = set_of_size(1);
+	const struct port_range sip = {5060, 5061};
+	struct identifier ids[] = {
+		prefix_of("192.0.2.7", 32), ports_of(set, IDENTIFIER_UDP_PORT_RANGE, &sip, 1)};
+	task_add(set, 1, ids, 2);
+	struct target_table *table = table_of(set, 1);
+	struct match found;
+	struct flow flow = flow_of("192.0.2.7", 4000, "198.51.100.1", 5060);
+	assert_int_equal(target_table_match(table, &flow, nobody, 0, &found, 1), 0);
+	flow = flow_of("198.51.100.1", 5060, "192.0.2.7", 5061);
+	assert_int_equal(target_table_match(table, &flow, nobody, 0, &found, 1), 1);
+	assert_int_equal(found.ends, END_DESTINATION);
+	flow.protocol = 6;
+	assert_int_equal(target_table_match(table, &flow, nobody, 0, &found, 1), 0);
+	target_table_free(table);
+	target_set_free(set);
+}
+
+static void two_orders_for_one_identity_both_match_with_the_roles_of_all_sightings(void **state)
+{
+	(void)state;
+	struct target_set *set = set_of_size(3);
+	struct identifier alice = party_of(set, "sip:alice@example.com", NULL);
+	struct identifier both[] = {prefix_of("192.0.2.0", 24), alice};
+	task_add(set, 1, &alice, 1);
+	task_add(set, 2, &alice, 1);
+	task_add(set, 3, both, 2);
+	struct target_table *table = table_of(set, 3);
+	struct sip_uri uris[3];
+	const struct sighting sightings[] = {sighting_of("sip:alice@example.com", &uris[0], 0),
+		sighting_of("sip:bob@example.com", &uris[1], 1),
+		sighting_of("sips:alice@EXAMPLE.com:5061", &uris[2], 31)};
+	struct match found[3];
+	struct flow flow = flow_of("198.51.100.1", 5060, "192.0.2.9", 5060);
+	assert_int_equal(target_table_match(table, &flow, sightings, 3, found, 3), 3);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(found[i].roles, 1u | 1u << 31);
+	qsort(found, 3, sizeof *found, by_slot);
+	assert_int_equal(found[0].ends, 0);
+	assert_int_equal(found[2].ends, END_DESTINATION);
+	flow = flow_of("198.51.100.1", 5060, "198.51.100.2", 5060);
+	assert_int_equal(target_table_match(table, &flow, sightings, 3, found, 3), 2);
+	target_table_free(table);
+	target_set_free(set);
+}
+
+static void what_a_target_states_must_be_shown(void **state)
+{
+	(void)state;
+	struct target_set *set = set_of_size(1);
+	const struct sip_uri *stated;
+	struct identifier id = party_of(set, "sip:alice@example.com:5070;transport=tcp", &stated);
+	task_add(set, 1, &id, 1);
+	struct target_table *table = table_of(set, 1);
+	target_set_free(set); // the table has copies
+	static const struct {
+		const char *uri;
+		size_t count;
+	} cases[] = {{"sip:alice@example.com", 0}, {"sip:alice@example.com:5070", 0},
+		{"sip:alice@example.com:5070;transport=TCP;lr", 1},
+		{"sip:alice@example.com:5071;transport=tcp", 0}};
+	struct match found;
+	struct flow flow = flow_of("198.51.100.1", 5060, "192.0.2.9", 5060);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct sip_uri uri;
+		struct sighting s = sighting_of(cases[i].uri, &uri, 0);
+		assert_int_equal(
+			target_table_match(table, &flow, &s, 1, &found, 1), cases[i].count);
+		s.uri = NULL;
+		assert_int_equal(target_table_match(table, &flow, &s, 1, &found, 1), 0);
+	}
+	target_table_free(table);
+}
+
+// --- the filter ----------------------------------------------------------------------------------------------
+
+static uint32_t host_order(const struct address *a)
+{
+	return (uint32_t)a->octets[0] << 24 | (uint32_t)a->octets[1] << 16 |
+	       (uint32_t)a->octets[2] << 8 | a->octets[3];
+}
+
+static bool in_filter(const struct target_filter *f, const struct address *a)
+{
+	return a->family == 4 ? target_filter_ipv4(f, host_order(a))
+	                      : target_filter_ipv6(f, a->octets);
+}
+
+static struct address address_number(bool ipv6, uint32_t number)
+{
+	struct address a = {.octets = {0x20, 0x01, 0x0d, 0xb8}, .family = ipv6 ? 6 : 4};
+	for (unsigned i = 0; i < 4; i++)
+		a.octets[(ipv6 ? 12 : 0) + i] = (uint8_t)(number >> (24 - 8 * i));
+	return a;
+}
+
+// Neighbouring addresses, as operators give them out, and a full table.
+static void check_filter(bool ipv6, uint32_t count)
+{
+	struct target_set *set = set_of_size(count);
+	for (uint32_t i = 0; i < count; i++) {
+		struct identifier id = {
+			.fragment = "x", .address = address_number(ipv6, 0x0a000000 + i)};
+		id.prefix_len = ipv6 ? 128 : 32;
+		task_add(set, i, &id, 1);
+	}
+	struct target_table *table = table_of(set, count);
+	const struct target_filter *f = target_table_filter(table);
+	for (uint32_t i = 0; i < count; i++)
+		assert_true(in_filter(f, &set->tasks[i].identifiers[0].address));
+	uint32_t wrong = 0;
+	for (uint32_t i = 0; i < 200000; i++) {
+		struct address stranger = address_number(ipv6, 0x0a000000 + count + i);
+		wrong += in_filter(f, &stranger);
+	}
+	print_message("# filter of %u IPv%u targets, full: %.2f %% false positives\n", count,
+		ipv6 ? 6u : 4u, wrong / 2000.0);
+	assert_true(wrong < 2000); // 1 %
+	target_table_free(table);
+	target_set_free(set);
+}
+
+static void a_full_filter_misses_no_target_and_errs_in_less_than_one_of_a_hundred(void **state)
+{
+	(void)state;
+	static const uint32_t counts[] = {64, 1000, 2048, 65536, 100000};
+	for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+		check_filter(false, counts[i]);
+		check_filter(true, counts[i]);
+	}
+}
+
+static void the_filter_knows_ports_that_are_ordered_alone(void **state)
+{
+	(void)state;
+	struct target_set *set = set_of_size(2);
+	const struct port_range ranges[] = {{5060, 5061}, {65535, 65535}};
+	struct identifier alone = ports_of(set, IDENTIFIER_UDP_PORT_LIST, ranges, 2);
+	struct identifier pair[] = {
+		prefix_of("192.0.2.7", 32), ports_of(set, IDENTIFIER_TCP_PORT, ranges, 1)};
+	task_add(set, 1, &alone, 1);
+	task_add(set, 2, pair, 2);
+	struct target_table *table = table_of(set, 2);
+	const struct target_filter *f = target_table_filter(table);
+	assert_true(f->has_ports);
+	for (uint32_t port = 0; port < 65536; port++) {
+		bool wanted = port == 5060 || port == 5061 || port == 65535;
+		assert_int_equal(f->udp_ports[port / 64] >> port % 64 & 1, wanted);
+		assert_int_equal(f->tcp_ports[port / 64] >> port % 64 & 1, 0);
+	}
+	target_table_free(table);
+	target_set_free(set);
+}
+
+static void an_empty_table_matches_nothing(void **state)
+{
+	(void)state;
+	const struct target_set none = {0};
+	struct target_table *table = target_table_new(&none, 1000, &key, &numbering, NULL);
+	assert_non_null(table);
+	struct flow flow = flow_of("192.0.2.7", 5060, "192.0.2.8", 5060);
+	struct match found;
+	assert_int_equal(target_table_match(table, &flow, nobody, 0, &found, 1), 0);
+	assert_false(target_filter_ipv4(target_table_filter(table), 0));
+	assert_false(target_table_holds(table, 0, 0));
+	assert_int_equal(target_table_capacity(table), 1000);
+	target_table_free(table);
+	target_table_free(NULL);
+}
+
+// --- slots and generations -----------------------------------------------------------------------------------
+
+static struct target_set *set_of_names(
+	const uint32_t *names, const char *const *hosts, size_t count)
+{
+	struct target_set *set = set_of_size(count);
+	for (size_t i = 0; i < count; i++) {
+		struct identifier id = prefix_of(hosts[i], 32);
+		task_add(set, names[i], &id, 1);
+	}
+	return set;
+}
+
+static void unchanged_tasks_keep_slot_and_generation_and_changed_ones_the_slot(void **state)
+{
+	(void)state;
+	struct target_changes changes;
+	struct target_set *first = set_of_names(
+		(uint32_t[]){1, 2, 3}, (const char *[]){"192.0.2.1", "192.0.2.2", "192.0.2.3"}, 3);
+	assert_int_equal(target_set_adopt(first, NULL, 3, &changes, NULL), 0);
+	assert_int_equal(changes.added, 3);
+
+	// 2 is gone, 3 is changed, 4 is new and 1 stands last.
+	struct target_set *second = set_of_names(
+		(uint32_t[]){4, 3, 1}, (const char *[]){"192.0.2.4", "192.0.2.33", "192.0.2.1"}, 3);
+	assert_int_equal(target_set_adopt(second, first, 3, &changes, NULL), 0);
+	assert_int_equal(changes.added, 1);
+	assert_int_equal(changes.changed, 1);
+	assert_int_equal(changes.removed, 1);
+	assert_int_equal(changes.same, 1);
+	const struct task *new = &second->tasks[0], *changed = &second->tasks[1],
+			  *same = &second->tasks[2];
+	assert_int_equal(same->slot, first->tasks[0].slot);
+	assert_int_equal(same->generation, first->tasks[0].generation);
+	assert_int_equal(changed->slot, first->tasks[2].slot);
+	assert_int_not_equal(changed->generation, first->tasks[2].generation);
+	assert_int_equal(new->slot, first->tasks[1].slot); // the one that became free
+	assert_int_not_equal(new->generation, first->tasks[1].generation);
+	for (size_t i = 0; i < 3; i++)
+		assert_ptr_equal(second->by_slot[second->tasks[i].slot], &second->tasks[i]);
+
+	struct target_table *table = target_table_new(second, 3, &key, &numbering, NULL);
+	assert_true(target_table_holds(table, same->slot, same->generation));
+	assert_false(target_table_holds(table, changed->slot, first->tasks[2].generation));
+	assert_false(target_table_holds(table, 3, 1));
+	target_table_free(table);
+	target_set_free(first);
+	target_set_free(second);
+}
+
+static void a_slot_never_has_the_same_generation_for_two_orders(void **state)
+{
+	(void)state;
+	struct target_changes changes;
+	struct target_set *current = NULL;
+	uint32_t last = 0;
+	for (uint32_t name = 1; name < 10; name++) {
+		struct target_set *fresh = set_of_names(&name, (const char *[]){"192.0.2.1"}, 1);
+		assert_int_equal(target_set_adopt(fresh, current, 1, &changes, NULL), 0);
+		assert_int_equal(fresh->tasks[0].slot, 0);
+		assert_true(fresh->tasks[0].generation > last);
+		last = fresh->tasks[0].generation;
+		target_set_free(current);
+		current = set_of_names(NULL, NULL, 0); // all ended in between
+		assert_int_equal(target_set_adopt(current, fresh, 1, &changes, NULL), 0);
+		target_set_free(fresh);
+	}
+	target_set_free(current);
+}
+
+static void more_tasks_than_the_capacity_are_refused(void **state)
+{
+	(void)state;
+	struct target_changes changes;
+	struct error error;
+	struct target_set *set =
+		set_of_names((uint32_t[]){1, 2}, (const char *[]){"192.0.2.1", "192.0.2.2"}, 2);
+	assert_int_equal(target_set_adopt(set, NULL, 1, &changes, &error), -ENOSPC);
+	assert_string_equal(error.text, "more tasks than the configured capacity of 1");
+	assert_int_equal(target_set_adopt(set, NULL, 2, &changes, &error), 0);
+	assert_null(target_table_new(set, 1, &key, &numbering, &error));
+	target_set_free(set);
+}
+
+static void a_change_of_anything_ordered_changes_the_fingerprint(void **state)
+{
+	(void)state;
+	struct target_set *set = set_of_size(1);
+	struct identifier id = prefix_of("192.0.2.1", 32);
+	struct task *task = task_add(set, 1, &id, 1);
+	struct destination destinations[2] = {{.did = {{1}}}, {.did = {{2}}}};
+	const uint32_t first = 0, second = 1;
+	set->destinations = destinations;
+	task->destinations = &first;
+	task->destination_count = 1;
+	uint64_t before = task_fingerprint(set, task);
+	assert_int_equal(task_fingerprint(set, task), before);
+	task->destinations = &second;
+	assert_int_not_equal(task_fingerprint(set, task), before);
+	task->destinations = &first;
+	task->header_xid.octets[0] ^= 1;
+	assert_int_not_equal(task_fingerprint(set, task), before);
+	task->header_xid.octets[0] ^= 1;
+	task->correlation_id = "7";
+	assert_int_not_equal(task_fingerprint(set, task), before);
+	task->correlation_id = NULL;
+	assert_int_equal(task_fingerprint(set, task), before);
+	target_set_free(set);
+}
+
+static void a_table_without_room_for_its_identities_says_so(void **state)
+{
+	(void)state;
+	enum { TASKS = 12000 }; // of 500 octets each: more than the pool of that capacity
+	struct target_set *set = set_of_size(TASKS);
+	uint8_t *octets = target_set_take(set, IDENTITY_MAX);
+	for (uint32_t i = 0; i < TASKS; i++) {
+		struct identifier id = {.type = IDENTIFIER_NAI,
+			.fragment = "x",
+			.identity_kind = IDENTITY_NAI,
+			.identity = bytes_of(octets, IDENTITY_MAX)};
+		task_add(set, i, &id, 1);
+	}
+	struct target_changes changes;
+	struct error error;
+	assert_int_equal(target_set_adopt(set, NULL, TASKS, &changes, NULL), 0);
+	assert_null(target_table_new(set, TASKS, &key, &numbering, &error));
+	assert_non_null(strstr(error.text, "raise targets.capacity"));
+	target_set_free(set);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_table_finds_what_a_linear_scan_finds),
+		cmocka_unit_test(all_covering_prefixes_match_and_not_the_longest_alone),
+		cmocka_unit_test(address_and_port_must_hold_for_the_same_end),
+		cmocka_unit_test(
+			two_orders_for_one_identity_both_match_with_the_roles_of_all_sightings),
+		cmocka_unit_test(what_a_target_states_must_be_shown),
+		cmocka_unit_test(
+			a_full_filter_misses_no_target_and_errs_in_less_than_one_of_a_hundred),
+		cmocka_unit_test(the_filter_knows_ports_that_are_ordered_alone),
+		cmocka_unit_test(an_empty_table_matches_nothing),
+		cmocka_unit_test(
+			unchanged_tasks_keep_slot_and_generation_and_changed_ones_the_slot),
+		cmocka_unit_test(a_slot_never_has_the_same_generation_for_two_orders),
+		cmocka_unit_test(more_tasks_than_the_capacity_are_refused),
+		cmocka_unit_test(a_change_of_anything_ordered_changes_the_fingerprint),
+		cmocka_unit_test(a_table_without_room_for_its_identities_says_so),
+	};
+	return cmocka_run_group_tests_name("target_table", tests, NULL, NULL);
+}
