@@ -254,7 +254,7 @@ static void header_write(const struct entity *e, size_t body_len, struct writer 
 	struct mime_line line;
 	bool is_first = true;
 	while (mime_line_next(&rest, e->mark, &line)) {
-		if (line.is_empty && is_first && e->is_message) {
+		if (rest.len == 0 && is_first && e->is_message) { // before the empty line
 			write_text(to, "Content-Length: ");
 			write_bytes(to, digits);
 			write_text(to, e->mark == '\r' ? "\r" : "\r\n");
