@@ -53,7 +53,7 @@ struct target_table {
 	struct entry *entries; // capacity of them
 	uint32_t *heads;       // slot + 1 of the first entry of each bucket; 0: empty
 	uint64_t bucket_mask;
-	uint64_t *filter_words, *port_bits[TRANSPORTS];
+	uint64_t *filter_pages, *filter_words, *port_bits[TRANSPORTS];
 	struct port_tree port_trees[TRANSPORTS];
 	uint8_t *pool;
 	size_t pool_size, pool_used;

@@ -11,6 +11,8 @@
 // many tasks there are shows neither in the size of the process nor in its resident set.
 enum {
 	FILTER_BITS_PER_TASK = 32,
+	TASKS_PER_FILTER_PAGE = 256,
+	FILTER_PAGE_BITS = 65536 / 32, // that prefixes may set on a page, on average
 	PORT_BITMAP_WORDS = 65536 / 64,
 	POOL_PER_TASK = 128, // octets: identities, ports and what URIs state, on average
 	POOL_AT_LEAST = 1024 * 1024,
@@ -34,7 +36,7 @@ static void *carve(uint8_t *base, size_t *used, size_t size)
 }
 
 struct layout {
-	size_t capacity, buckets, filter_words, pool_size;
+	size_t capacity, buckets, filter_pages, filter_words, pool_size;
 };
 
 static struct layout layout_of(size_t capacity)
@@ -42,6 +44,7 @@ static struct layout layout_of(size_t capacity)
 	return (struct layout){
 		.capacity = capacity,
 		.buckets = power_of_two_from(capacity),
+		.filter_pages = power_of_two_from(capacity / TASKS_PER_FILTER_PAGE),
 		.filter_words = power_of_two_from(capacity * FILTER_BITS_PER_TASK / 64),
 		.pool_size = capacity * POOL_PER_TASK + POOL_AT_LEAST,
 	};
@@ -53,6 +56,8 @@ static size_t table_place(struct target_table *t, uint8_t *base, const struct la
 	size_t used = (sizeof *t + 63) & ~(size_t)63;
 	t->entries = carve(base, &used, l->capacity * sizeof *t->entries);
 	t->heads = carve(base, &used, l->buckets * sizeof *t->heads);
+	t->filter_pages = carve(
+		base, &used, l->filter_pages * TARGET_FILTER_PAGE_WORDS * sizeof *t->filter_pages);
 	t->filter_words = carve(base, &used, l->filter_words * sizeof *t->filter_words);
 	t->port_bits[UDP] = carve(base, &used, PORT_BITMAP_WORDS * sizeof(uint64_t));
 	t->port_bits[TCP] = carve(base, &used, PORT_BITMAP_WORDS * sizeof(uint64_t));
@@ -80,6 +85,8 @@ static struct target_table *table_map(size_t capacity)
 	t->bucket_mask = l.buckets - 1;
 	t->pool_size = l.pool_size;
 	t->pool_used = POOL_UNIT; // offset 0 means "none"
+	t->filter.pages = t->filter_pages;
+	t->filter.page_mask = l.filter_pages - 1;
 	t->filter.words = t->filter_words;
 	t->filter.word_mask = l.filter_words - 1;
 	t->filter.udp_ports = t->port_bits[UDP];
@@ -196,12 +203,10 @@ static void filter_set(struct target_table *t, uint64_t key)
 	t->filter_words[target_filter_word(&t->filter, h)] |= target_filter_bits(h);
 }
 
-static bool note_length(uint8_t *lengths, uint8_t *count, uint8_t length)
+static void note_length(uint8_t *lengths, uint8_t *count, uint8_t length)
 {
-	if (memchr(lengths, length, *count))
-		return false;
-	lengths[(*count)++] = length;
-	return true;
+	if (!memchr(lengths, length, *count))
+		lengths[(*count)++] = length;
 }
 
 static void filter_add(struct target_table *t, const struct entry *e)
@@ -209,14 +214,65 @@ static void filter_add(struct target_table *t, const struct entry *e)
 	struct target_filter *f = &t->filter;
 	const uint8_t *octets = e->address.octets;
 	if (e->address.family == 4) {
-		if (note_length(f->ipv4_lengths, &f->ipv4_count, e->prefix_len))
-			f->ipv4_masks[f->ipv4_count - 1] =
-				e->prefix_len ? UINT32_MAX << (32 - e->prefix_len) : 0;
+		note_length(f->ipv4_lengths, &f->ipv4_count, e->prefix_len);
 		filter_set(t, target_filter_key_ipv4(be32_of(octets), e->prefix_len));
 	} else {
 		note_length(f->ipv6_lengths, &f->ipv6_count, e->prefix_len);
 		filter_set(t, target_filter_key_ipv6(
 				      be64_of(octets), be64_of(octets + 8), e->prefix_len));
+	}
+}
+
+static int by_length(const void *left, const void *right)
+{
+	const uint8_t *a = left, *b = right;
+	return *a - *b;
+}
+
+static bool is_ipv4_prefix(const struct entry *e)
+{
+	return e->primary == PRIMARY_ADDRESS && e->address.family == 4;
+}
+
+// The longest prefixes go on the pages, as long as the pages stay nearly empty.
+static void choose_paged_lengths(struct target_table *t)
+{
+	struct target_filter *f = &t->filter;
+	uint64_t entries[33] = {0}, bits = 0;
+	uint64_t most_bits = (f->page_mask + 1) * FILTER_PAGE_BITS;
+	for (size_t slot = 0; slot < t->capacity; slot++)
+		if (is_ipv4_prefix(&t->entries[slot]))
+			entries[t->entries[slot].prefix_len]++;
+	qsort(f->ipv4_lengths, f->ipv4_count, sizeof *f->ipv4_lengths, by_length);
+	f->ipv4_unpaged = f->ipv4_count;
+	for (unsigned i = f->ipv4_count; i > 0; i--) {
+		uint8_t length = f->ipv4_lengths[i - 1];
+		f->ipv4_masks[i - 1] = length ? UINT32_MAX << (32 - length) : 0;
+		bits += entries[length] << (32 - length);
+		if (length >= 16 && bits <= most_bits)
+			f->ipv4_unpaged = (uint8_t)(i - 1);
+	}
+}
+
+static void page_set(struct target_table *t, uint32_t prefix, uint8_t length)
+{
+	uint64_t *page = t->filter_pages + target_filter_page(&t->filter, prefix);
+	uint32_t first = prefix & 0xffff, end = first + (1u << (32 - length));
+	for (uint32_t low = first; low < end; low++)
+		page[low / 64] |= 1ull << low % 64;
+}
+
+static void filter_finish(struct target_table *t)
+{
+	choose_paged_lengths(t);
+	const struct target_filter *f = &t->filter;
+	if (f->ipv4_unpaged == f->ipv4_count)
+		return;
+	uint8_t least = f->ipv4_lengths[f->ipv4_unpaged];
+	for (size_t slot = 0; slot < t->capacity; slot++) {
+		const struct entry *e = &t->entries[slot];
+		if (is_ipv4_prefix(e) && e->prefix_len >= least)
+			page_set(t, be32_of(e->address.octets), e->prefix_len);
 	}
 }
 
@@ -323,6 +379,7 @@ static bool table_fill(struct target_table *t, const struct target_set *set)
 				return false;
 		file_entry(t, task->slot);
 	}
+	filter_finish(t);
 	return tree_build(t, UDP, PROTOCOL_UDP) && tree_build(t, TCP, PROTOCOL_TCP);
 }
 

@@ -24,14 +24,20 @@ const struct numbering *target_table_numbering(const struct target_table *table)
 enum { TARGET_FILTER_LENGTHS = 33 }; // IPv4 /0 to /32
 
 struct target_filter {
-	const uint64_t *words; // a power of two of 64-bit words
+	// IPv4 as bits: the page that the high half of an address hashes to has a bit for each low half. What passes falsely is
+	// of another network on the same page.
+	const uint64_t *pages;
+	uint64_t page_mask;
+	uint64_t seed; // per start
+	// Lengths whose prefixes would fill the pages are looked up one by one in `words` instead.
+	const uint64_t *words; // a power of two of 64-bit words: all prefixes
 	uint64_t word_mask;
-	uint64_t seed;                  // per start
+	bool has_ports;                 // some task is ordered by port alone
+	uint8_t ipv4_unpaged;           // so many of ipv4_lengths, the first, are not on the pages
 	uint8_t ipv4_count, ipv6_count; // prefix lengths in use
-	uint8_t ipv4_lengths[33], ipv6_lengths[129];
-	uint32_t ipv4_masks[33];               // host order, for ipv4_lengths[i]
-	bool has_ports;                        // some task is ordered by port alone
-	const uint64_t *udp_ports, *tcp_ports; // 65,536 bits each
+	uint8_t ipv4_lengths[33], ipv6_lengths[129]; // IPv4: rising
+	uint32_t ipv4_masks[33];                     // host order, for ipv4_lengths[i]
+	const uint64_t *udp_ports, *tcp_ports;       // 65,536 bits each
 };
 const struct target_filter *target_table_filter(const struct target_table *table);
 
@@ -71,9 +77,20 @@ static inline uint64_t target_filter_key_ipv6(uint64_t high, uint64_t low, uint8
 	       (uint64_t)length << 56;
 }
 
+enum { TARGET_FILTER_PAGE_WORDS = 65536 / 64 };
+
+static inline uint64_t target_filter_page(const struct target_filter *f, uint32_t address)
+{
+	uint64_t h = (address >> 16 ^ f->seed) * 0x9e3779b97f4a7c15;
+	return (h >> 32 & f->page_mask) * TARGET_FILTER_PAGE_WORDS;
+}
+
 static inline bool target_filter_ipv4(const struct target_filter *f, uint32_t address) // host order
 {
-	for (unsigned i = 0; i < f->ipv4_count; i++)
+	const uint64_t *page = f->pages + target_filter_page(f, address);
+	if (page[(address & 0xffff) / 64] >> address % 64 & 1)
+		return true;
+	for (unsigned i = 0; i < f->ipv4_unpaged; i++)
 		if (target_filter_test(f,
 			    target_filter_key_ipv4(address & f->ipv4_masks[i], f->ipv4_lengths[i])))
 			return true;
