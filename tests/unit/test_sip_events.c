@@ -436,6 +436,22 @@ static void an_ended_or_changed_task_has_no_session(void **state)
 	bench_free(&b);
 }
 
+static void what_begins_anew_under_a_call_id_belongs_to_those_it_shows(void **state)
+{
+	(void)state;
+	const struct order orders[] = {
+		{IDENTIFIER_SIP_URI, ALICE}, {IDENTIFIER_SIP_URI, "sip:dora@example.org"}};
+	struct bench b = bench_of(orders, 2);
+	assert_int_equal(take(&b, CALL_OF_ALICE("x", "")).tasks, 2);
+	assert_int_equal(take(&b, "SIP/2.0 486 Busy\r\n" FIELDS(
+					  "x", "1 INVITE", "1", "<" ALICE ">;tag=1", DORA) END)
+				 .tasks,
+		2);
+	assert_int_equal(take(&b, BETWEEN_OTHERS("OPTIONS", "")).tasks, 1);
+	assert_int_equal(take(&b, RESPONSE("OPTIONS", CARL, "<sip:e@example.org>", "")).tasks, 1);
+	bench_free(&b);
+}
+
 static void what_the_ring_refuses_is_counted_and_may_be_reported_later(void **state)
 {
 	(void)state;
@@ -688,6 +704,7 @@ int main(void)
 		cmocka_unit_test(an_octet_identical_message_is_reported_once_in_the_window),
 		cmocka_unit_test(a_task_that_comes_later_gets_what_another_has_had),
 		cmocka_unit_test(an_ended_or_changed_task_has_no_session),
+		cmocka_unit_test(what_begins_anew_under_a_call_id_belongs_to_those_it_shows),
 		cmocka_unit_test(what_the_ring_refuses_is_counted_and_may_be_reported_later),
 		cmocka_unit_test(an_event_tells_where_and_when_and_carries_the_octets),
 		cmocka_unit_test(other_identities_are_those_of_the_same_subject),

@@ -101,6 +101,7 @@ static void content_is_removed_and_the_length_says_so(void **state)
 		"Content-Type: \r\n",
 		"Content-Type: application/sdp, text/plain\r\n",
 		"Content-Type: application/sdp\r\nContent-Type: text/plain\r\n",
+		"Content-Type: text/plain\r\nc: application/sdp\r\n",
 		"Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n",
 		"Content-Type: application/sdp\r\ne: deflate\r\n",
 		"Content-Type: application/sdp\r\nContent-Transfer-Encoding: base64\r\n",

@@ -299,6 +299,20 @@ static void more_open_transactions_than_fit_keep_the_session_until_it_is_idle(vo
 	sip_sessions_free(s.sessions);
 }
 
+static void time_that_jumps_back_makes_nothing_old(void **state)
+{
+	(void)state;
+	struct scene s = scene_of(4, 4);
+	shows(&s, request(SIP_INVITE, 1, 10, 1, 0));
+	s.now -= 7200 * SECOND;
+	assert_true(belongs(&s, response(180, SIP_INVITE, 1, 10, 1, 2)));
+	assert_true(belongs(&s, response(486, SIP_INVITE, 1, 10, 1, 2)));
+	s.now -= 7200 * SECOND;
+	assert_true(belongs(&s, request(SIP_ACK, 1, 10, 1, 2)));
+	assert_int_equal(sip_sessions_given_up(s.sessions), 0);
+	sip_sessions_free(s.sessions);
+}
+
 static void many_transactions_one_after_the_other_need_no_more_room(void **state)
 {
 	(void)state;
@@ -520,6 +534,7 @@ int main(void)
 		cmocka_unit_test(
 			a_call_that_was_there_before_belongs_from_its_first_known_message_on),
 		cmocka_unit_test(more_open_transactions_than_fit_keep_the_session_until_it_is_idle),
+		cmocka_unit_test(time_that_jumps_back_makes_nothing_old),
 		cmocka_unit_test(many_transactions_one_after_the_other_need_no_more_room),
 		cmocka_unit_test(the_session_longest_without_a_message_gives_way_and_is_counted),
 		cmocka_unit_test(sessions_that_are_over_make_room_without_being_given_up),
