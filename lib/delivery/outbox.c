@@ -58,6 +58,17 @@ void outbox_fini(struct outbox *o)
 	*o = (struct outbox){0};
 }
 
+// Expired PDUs leave as soon as nothing older is kept, and do not stand in the way of what is to be written.
+static void pass_expired(struct outbox *o)
+{
+	struct queue_entry e;
+	while (!o->batch_len && queue_entry_at(&o->queue, o->queue.next, &e) &&
+		e.flags & QUEUE_EXPIRED)
+		o->queue.next = e.after;
+	while (queue_entry_at(&o->queue, o->queue.oldest, &e) && e.flags & QUEUE_EXPIRED)
+		queue_drop_oldest(&o->queue);
+}
+
 // The oldest gives way. What was written may have arrived: it stays unconfirmed. What is just being written is lost or
 // not when that has ended.
 static void evict_oldest(struct outbox *o)
@@ -75,6 +86,7 @@ static void evict_oldest(struct outbox *o)
 		}
 	}
 	queue_drop_oldest(&o->queue);
+	pass_expired(o);
 }
 
 int outbox_resize(struct outbox *o, size_t queue_octets)
@@ -106,17 +118,6 @@ int outbox_offer(struct outbox *o, uint64_t owner, struct bytes pdu)
 	o->counters.queued++;
 	++*queued_of(o, owner);
 	return 0;
-}
-
-// Expired PDUs leave as soon as nothing older is kept, and do not stand in the way of what is to be written.
-static void pass_expired(struct outbox *o)
-{
-	struct queue_entry e;
-	while (!o->batch_len && queue_entry_at(&o->queue, o->queue.next, &e) &&
-		e.flags & QUEUE_EXPIRED)
-		o->queue.next = e.after;
-	while (queue_entry_at(&o->queue, o->queue.oldest, &e) && e.flags & QUEUE_EXPIRED)
-		queue_drop_oldest(&o->queue);
 }
 
 static void expire_entry(struct outbox *o, const struct queue_entry *e)
