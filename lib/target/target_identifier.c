@@ -15,7 +15,7 @@ static bool fragment_finish(struct reading *r, const struct place *place,
 	const struct yaml_node *node, const struct writer *w, struct identifier *out)
 {
 	if (w->overflow) {
-		complain(r, node->mark, X1_TASK_FAILED, place,
+		target_complain(r, node->mark, X1_TASK_FAILED, place,
 			"is longer than an X2 attribute can be (%d octets)", FRAGMENT_MAX);
 		return false;
 	}
@@ -71,13 +71,14 @@ static bool read_address(struct reading *r, const struct place *place, const str
 	struct bytes text = node_text(node);
 	if (!address_read(text, &out->address)) {
 		bool prefix = memchr(node->text, '/', node->len) != NULL;
-		complain(r, node->mark, X1_SYNTAX, place, "'%.64s' is not an IPv%u address%s%s",
-			node->text, family, prefix ? "; a prefix is " : "",
+		target_complain(r, node->mark, X1_SYNTAX, place,
+			"'%.64s' is not an IPv%u address%s%s", node->text, family,
+			prefix ? "; a prefix is " : "",
 			prefix ? (family == 4 ? "ipv4Cidr" : "ipv6Cidr") : "");
 		return false;
 	}
 	if (out->address.family != family) {
-		complain(r, node->mark, X1_SYNTAX, place,
+		target_complain(r, node->mark, X1_SYNTAX, place,
 			"'%.64s' is an IPv%u address: use ipv%uAddress", node->text,
 			out->address.family, out->address.family);
 		return false;
@@ -119,7 +120,7 @@ static bool check_host_bits(struct reading *r, const struct place *place,
 		return true;
 	char suggested[ADDRESS_TEXT];
 	address_format(&network, suggested);
-	complain(r, node->mark, X1_TASK_FAILED, place,
+	target_complain(r, node->mark, X1_TASK_FAILED, place,
 		"'%.64s' has host bits set (did you mean %s/%u?)", node->text, suggested,
 		id->prefix_len);
 	return false;
@@ -132,21 +133,21 @@ static bool split_prefix(struct reading *r, const struct place *place, const str
 	const char *slash = strchr(node->text, '/');
 	const char *single = out->type == IDENTIFIER_IPV4_CIDR ? "ipv4Address" : "ipv6Address";
 	if (!slash) {
-		complain(r, node->mark, X1_SYNTAX, place,
+		target_complain(r, node->mark, X1_SYNTAX, place,
 			"'%.64s' has no prefix length, as in 192.0.2.0/24; a single address is %s",
 			node->text, single);
 		return false;
 	}
 	size_t at = (size_t)(slash - node->text);
 	if (!address_read(bytes_slice(text, 0, at), &out->address)) {
-		complain(
+		target_complain(
 			r, node->mark, X1_SYNTAX, place, "'%.64s' is not an IP prefix", node->text);
 		return false;
 	}
 	uint32_t length;
 	uint8_t most = address_bits(&out->address);
 	if (!number_of(bytes_slice(text, at + 1, text.len), &length) || length > most) {
-		complain(r, node->mark, X1_SYNTAX, place,
+		target_complain(r, node->mark, X1_SYNTAX, place,
 			"'%.64s': the prefix length must be 0 to %u", node->text, most);
 		return false;
 	}
@@ -162,8 +163,8 @@ static bool read_prefix(struct reading *r, const struct place *place, const stru
 		return false;
 	bool ipv4 = out->address.family == 4;
 	if (ipv4 && out->type == IDENTIFIER_IPV6_CIDR) {
-		complain(r, node->mark, X1_SYNTAX, place, "'%.64s' is an IPv4 prefix: use ipv4Cidr",
-			node->text);
+		target_complain(r, node->mark, X1_SYNTAX, place,
+			"'%.64s' is an IPv4 prefix: use ipv4Cidr", node->text);
 		return false;
 	}
 	if (!check_host_bits(r, place, node, out))
@@ -194,7 +195,7 @@ static bool port_read(struct reading *r, const struct place *place, const struct
 		return false;
 	uint32_t port;
 	if (!number_of(node_text(node), &port) || port > UINT16_MAX || (tcp && port < 2)) {
-		complain(r, node->mark, X1_SYNTAX, place, "'%.64s' is not a %s port, %s",
+		target_complain(r, node->mark, X1_SYNTAX, place, "'%.64s' is not a %s port, %s",
 			node->text, tcp ? "TCP" : "UDP",
 			tcp ? "2 to 65535 (X1 knows no TCP port 0 or 1)" : "0 to 65535");
 		return false;
@@ -241,7 +242,7 @@ static bool read_port_range(struct reading *r, const struct place *place,
 	if (!good)
 		return false;
 	if (range.first > range.last) {
-		complain(r, start->mark, X1_TASK_FAILED, place,
+		target_complain(r, start->mark, X1_TASK_FAILED, place,
 			"start %u is above end %u (did you mean {start: %u, end: %u}?)",
 			range.first, range.last, range.last, range.first);
 		return false;
@@ -294,7 +295,7 @@ static bool read_port_list(struct reading *r, const struct place *place,
 	const struct yaml_node *node, struct identifier *out)
 {
 	if (node->len == 0) {
-		complain(r, node->mark, X1_SYNTAX, place, "must list at least one port");
+		target_complain(r, node->mark, X1_SYNTAX, place, "must list at least one port");
 		return false;
 	}
 	struct port_range *ranges = calloc(node->len, sizeof *ranges);
@@ -335,7 +336,7 @@ static bool check_uri_characters(
 		uint8_t c = (uint8_t)node->text[i];
 		if (is_uri_character(c))
 			continue;
-		complain(r, node->mark, X1_SYNTAX, place,
+		target_complain(r, node->mark, X1_SYNTAX, place,
 			"'%.64s': character %u may not stand in a URI: leave it out, or write %%%02X",
 			node->text, i + 1, c);
 		return false;
@@ -355,7 +356,7 @@ static bool check_scheme(struct reading *r, const struct place *place, const str
 {
 	if (is_wanted_scheme(type, scheme))
 		return true;
-	complain(r, node->mark, X1_SYNTAX, place, "'%.64s' must begin with %s", node->text,
+	target_complain(r, node->mark, X1_SYNTAX, place, "'%.64s' must begin with %s", node->text,
 		type == IDENTIFIER_SIP_URI   ? "sip: or sips:"
 		: type == IDENTIFIER_TEL_URI ? "tel:"
 					     : "sip:, sips: or tel:");
@@ -417,7 +418,7 @@ static bool read_uri(struct reading *r, const struct place *place, const struct 
 		fault = uri.scheme == SIP_SCHEME_TEL ? "is not a telephone number"
 		                                     : "is too long to be compared";
 	if (fault) {
-		complain(r, node->mark, X1_SYNTAX, place, "'%.64s' %s", node->text, fault);
+		target_complain(r, node->mark, X1_SYNTAX, place, "'%.64s' %s", node->text, fault);
 		return false;
 	}
 	if (identity_states_more(&uri, identity.kind) && !keep_uri(r, out, node, identity.kind))
@@ -442,7 +443,7 @@ static bool read_e164(struct reading *r, const struct place *place, const struct
 			write_u8(&w, (uint8_t)node->text[i]);
 	struct identity identity;
 	if (w.overflow || !identity_of_e164(writer_bytes(&w), &identity)) {
-		complain(r, node->mark, X1_SYNTAX, place,
+		target_complain(r, node->mark, X1_SYNTAX, place,
 			"'%.64s' is not an E.164 number: 1 to 15 digits, with the country code",
 			node->text);
 		return false;
@@ -457,12 +458,12 @@ static bool read_user_name(struct reading *r, const struct place *place,
 	struct identity identity;
 	for (uint32_t i = 0; i < node->len; i++)
 		if ((uint8_t)node->text[i] < ' ' || node->text[i] == 0x7f) {
-			complain(r, node->mark, X1_SYNTAX, place,
+			target_complain(r, node->mark, X1_SYNTAX, place,
 				"control characters may not stand in a user name");
 			return false;
 		}
 	if (!identity_of_nai(node_text(node), &identity)) {
-		complain(r, node->mark, X1_SYNTAX, place,
+		target_complain(r, node->mark, X1_SYNTAX, place,
 			"a user name has 1 to %d octets, this one has %u", IDENTITY_MAX, node->len);
 		return false;
 	}
@@ -533,7 +534,7 @@ static const struct form *form_of(
 		if (strcmp(forms[i].name, value->key) == 0)
 			return &forms[i];
 	const char *near = name_nearest(value->key, forms, sizeof *forms, FORMS);
-	complain(r, value->key_mark, X1_SYNTAX, place,
+	target_complain(r, value->key_mark, X1_SYNTAX, place,
 		"X1 knows no target identifier '%.64s'%s%s%s", value->key,
 		near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
 	return NULL;
@@ -560,7 +561,7 @@ bool identifier_read(struct reading *r, const struct place *place, const struct 
 	if (!expect_map(r, place, item))
 		return false;
 	if (item->len != 1) {
-		complain(r, item->mark, X1_SYNTAX, place,
+		target_complain(r, item->mark, X1_SYNTAX, place,
 			"each target identifier is a list item of its own ('- name: value'), this one has %u "
 			"names",
 			item->len);
@@ -571,7 +572,7 @@ bool identifier_read(struct reading *r, const struct place *place, const struct 
 	if (!form)
 		return false;
 	if (!form->read) {
-		complain(r, value->key_mark, X1_UNSUPPORTED_IDENTIFIER, place,
+		target_complain(r, value->key_mark, X1_UNSUPPORTED_IDENTIFIER, place,
 			"%s: not supported by this version", form->name);
 		return false;
 	}

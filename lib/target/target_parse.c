@@ -19,8 +19,8 @@ static void place_write(struct writer *w, const struct place *place)
 		write_text(w, place->name);
 }
 
-void complain(struct reading *r, struct yaml_mark at, enum x1_code code, const struct place *place,
-	const char *format, ...)
+void target_complain(struct reading *r, struct yaml_mark at, enum x1_code code,
+	const struct place *place, const char *format, ...)
 {
 	char path[256] = "", message[512];
 	struct writer w = writer_of(path, sizeof path - 1);
@@ -46,7 +46,7 @@ static bool expect(struct reading *r, const struct place *place, const struct ya
 {
 	if (node->kind == kind && !(kind == YAML_SCALAR && node->len == 0))
 		return true;
-	complain(r, node->mark, X1_SYNTAX, place, "%s is expected here, not %s", wanted,
+	target_complain(r, node->mark, X1_SYNTAX, place, "%s is expected here, not %s", wanted,
 		kind_name(node));
 	return false;
 }
@@ -81,12 +81,13 @@ void check_keys(struct reading *r, const struct place *place, const struct yaml_
 		if (key_find(keys, count, n->key))
 			continue;
 		const char *near = name_nearest(n->key, keys, sizeof *keys, count);
-		complain(r, n->key_mark, X1_SYNTAX, place, "unknown key '%.64s'%s%s%s", n->key,
-			near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+		target_complain(r, n->key_mark, X1_SYNTAX, place, "unknown key '%.64s'%s%s%s",
+			n->key, near ? " (did you mean '" : "", near ? near : "",
+			near ? "'?)" : "");
 	}
 	for (size_t i = 0; i < count; i++)
 		if (keys[i].required && !yaml_get(map, keys[i].name))
-			complain(r, map->mark, X1_SYNTAX, place, "key '%s' is missing",
+			target_complain(r, map->mark, X1_SYNTAX, place, "key '%s' is missing",
 				keys[i].name);
 }
 
@@ -112,7 +113,7 @@ static bool read_uuid(struct reading *r, const struct place *place, const struct
 		return false;
 	if (uuid_parse(node_text(node), out))
 		return true;
-	complain(r, node->mark, X1_SYNTAX, place,
+	target_complain(r, node->mark, X1_SYNTAX, place,
 		"'%.64s' is not a UUID, as in 19867c20-8c94-473e-b9bd-8b72b7b05fd4", node->text);
 	return false;
 }
@@ -138,7 +139,7 @@ static bool is_delivery_type(
 		return false;
 	if (is_one_of(node, types, 3))
 		return true;
-	complain(r, node->mark, X1_SYNTAX, place,
+	target_complain(r, node->mark, X1_SYNTAX, place,
 		"'%.64s' is not a delivery type: X2Only, X3Only or X2andX3", node->text);
 	return false;
 }
@@ -151,7 +152,7 @@ static void read_ip_address(struct reading *r, const struct place *up, const str
 	const struct place place = {up, "address", 0, false};
 	if (!expect_scalar(r, &place, node) || address_parse(node_text(node), out))
 		return;
-	complain(r, node->mark, X1_SYNTAX, &place,
+	target_complain(r, node->mark, X1_SYNTAX, &place,
 		"'%.64s' is not an IP address (a name will not do, a port is tcpPort)", node->text);
 }
 
@@ -169,7 +170,7 @@ static void read_tcp_port(
 		port = ascii_is_digit(c) ? port * 10 + (c - '0') : UINT32_MAX / 2;
 	}
 	if (port < 2 || port > UINT16_MAX)
-		complain(r, node->mark, X1_SYNTAX, &place,
+		target_complain(r, node->mark, X1_SYNTAX, &place,
 			"'%.64s' is not a TCP port, 2 to 65535 (X1 knows no TCP port 0 or 1)",
 			node->text);
 	else
@@ -192,10 +193,11 @@ static void read_address_and_port(struct reading *r, const struct place *up,
 	if (tcp)
 		read_tcp_port(r, &place, tcp, &out->port);
 	if (udp)
-		complain(r, udp->key_mark, X1_UNSUPPORTED_ADDRESS, &place,
+		target_complain(r, udp->key_mark, X1_UNSUPPORTED_ADDRESS, &place,
 			"udpPort: X2 is delivered over TLS on TCP, give a tcpPort");
 	else if (!tcp)
-		complain(r, node->mark, X1_UNSUPPORTED_ADDRESS, &place, "key 'tcpPort' is missing");
+		target_complain(
+			r, node->mark, X1_UNSUPPORTED_ADDRESS, &place, "key 'tcpPort' is missing");
 }
 
 static void read_delivery_address(struct reading *r, const struct place *up,
@@ -215,12 +217,12 @@ static void read_delivery_address(struct reading *r, const struct place *up,
 		const struct yaml_node *refused = yaml_get(node, keys[i].name);
 		other |= refused != NULL;
 		if (refused)
-			complain(r, refused->key_mark, X1_UNSUPPORTED_ADDRESS, &place,
+			target_complain(r, refused->key_mark, X1_UNSUPPORTED_ADDRESS, &place,
 				"%s: X2 is delivered to an ipAddressAndPort with a tcpPort",
 				keys[i].name);
 	}
 	if (!chosen && !other)
-		complain(r, node->mark, X1_UNSUPPORTED_ADDRESS, &place,
+		target_complain(r, node->mark, X1_UNSUPPORTED_ADDRESS, &place,
 			"key 'ipAddressAndPort' is missing");
 }
 
@@ -235,7 +237,7 @@ static void read_did(
 	d->line = node->mark.line;
 	uint32_t other = uuid_index_add(&r->dids, &d->did, number);
 	if (other != UUID_INDEX_NONE)
-		complain(r, node->mark, X1_DID_EXISTS, &place,
+		target_complain(r, node->mark, X1_DID_EXISTS, &place,
 			"%.64s is already defined at line %u", node->text,
 			r->set->destinations[other].line);
 }
@@ -267,7 +269,7 @@ static void read_destination(
 	if (address)
 		read_delivery_address(r, place, address, d);
 	if (extensions)
-		complain(r, extensions->key_mark, X1_DESTINATION_FAILED, place,
+		target_complain(r, extensions->key_mark, X1_DESTINATION_FAILED, place,
 			"destinationDetailsExtensions: not supported by this version");
 }
 
@@ -283,7 +285,7 @@ static void read_xid(
 	r->task_at[number] = node->mark;
 	uint32_t other = uuid_index_add(&r->xids, &task->xid, number);
 	if (other != UUID_INDEX_NONE)
-		complain(r, node->mark, X1_XID_EXISTS, &place,
+		target_complain(r, node->mark, X1_XID_EXISTS, &place,
 			"%.64s is already defined at line %u", node->text, r->task_at[other].line);
 }
 
@@ -305,7 +307,7 @@ static void choose(struct reading *r, const struct place *place, const struct ya
 		choice->identifiers[d] = *found;
 		return;
 	}
-	complain(r, item->first->key_mark, X1_UNSUPPORTED_COMBINATION, place,
+	target_complain(r, item->first->key_mark, X1_UNSUPPORTED_COMBINATION, place,
 		"%s and %s: all identifiers of a task must hold at once, and it can have one %s; "
 		"alternatives are separate tasks",
 		identifier_element(choice->identifiers[d].type), identifier_element(found->type),
@@ -325,12 +327,12 @@ static void check_width(struct reading *r, const struct place *place, const stru
 	if (choice->faulty || choice->from[DIMENSION_PARTY] || r->rules->allow_wide_targets)
 		return;
 	if (port && !address)
-		complain(r, port->first->key_mark, X1_TASK_FAILED, place,
+		target_complain(r, port->first->key_mark, X1_TASK_FAILED, place,
 			"%s alone is everybody's: add an address or a party, or set "
 			"'targets: allow_wide_targets: yes' in x2tap.yaml",
 			port->first->key);
 	else if (address && is_wide(&choice->identifiers[DIMENSION_ADDRESS]))
-		complain(r, address->first->key_mark, X1_TASK_FAILED, place,
+		target_complain(r, address->first->key_mark, X1_TASK_FAILED, place,
 			"%s: a prefix wider than /%u is refused unless 'targets: allow_wide_targets: yes' "
 			"is set in x2tap.yaml",
 			address->first->key,
@@ -353,7 +355,8 @@ static void read_identifiers(
 	if (!expect_list(r, &place, list))
 		return;
 	if (list->len == 0)
-		complain(r, list->mark, X1_SYNTAX, &place, "must name at least one identifier");
+		target_complain(
+			r, list->mark, X1_SYNTAX, &place, "must name at least one identifier");
 	struct choice choice = {.faulty = false};
 	place.is_item = true;
 	for (const struct yaml_node *n = list->first; n; n = n->next, place.index++) {
@@ -374,7 +377,7 @@ static void read_task_delivery_type(
 {
 	const struct place place = {up, "deliveryType", 0, false};
 	if (is_delivery_type(r, &place, node) && !is_text(node, "X2Only"))
-		complain(r, node->mark, X1_TASK_FAILED, &place,
+		target_complain(r, node->mark, X1_TASK_FAILED, &place,
 			"%s: x2tap delivers IRI over X2 only, never content: order X2Only",
 			node->text);
 }
@@ -385,7 +388,7 @@ static uint32_t read_listed_did(struct reading *r, const struct place *place,
 {
 	struct uuid did;
 	if (node->kind == YAML_MAP && yaml_get(node, "dSId")) {
-		complain(r, node->first->key_mark, X1_NO_SUCH_OBJECT, place,
+		target_complain(r, node->first->key_mark, X1_NO_SUCH_OBJECT, place,
 			"dSId: destination sets are not supported by this version, list the dIds");
 		return UUID_INDEX_NONE;
 	}
@@ -393,15 +396,15 @@ static uint32_t read_listed_did(struct reading *r, const struct place *place,
 		return UUID_INDEX_NONE;
 	uint32_t number = uuid_index_find(&r->dids, &did);
 	if (number == UUID_INDEX_NONE) {
-		complain(r, node->mark, X1_NO_SUCH_DID, place,
+		target_complain(r, node->mark, X1_NO_SUCH_DID, place,
 			"destination %.64s is not defined in this file", node->text);
 		return number;
 	}
 	if (r->listed_by[number] == task_number + 1)
-		complain(r, node->mark, X1_DELIVERY_AND_DESTINATIONS, place,
+		target_complain(r, node->mark, X1_DELIVERY_AND_DESTINATIONS, place,
 			"destination %.64s is listed twice", node->text);
 	else if (r->x3_only[number])
-		complain(r, node->mark, X1_DELIVERY_AND_DESTINATIONS, place,
+		target_complain(r, node->mark, X1_DELIVERY_AND_DESTINATIONS, place,
 			"destination %.64s takes X3 only, the task delivers X2", node->text);
 	r->listed_by[number] = task_number + 1;
 	return number;
@@ -415,7 +418,7 @@ static void read_listed_dids(struct reading *r, const struct place *up,
 	if (!expect_list(r, &place, list))
 		return;
 	if (list->len == 0)
-		complain(r, list->mark, X1_DELIVERY_AND_DESTINATIONS, &place,
+		target_complain(r, list->mark, X1_DELIVERY_AND_DESTINATIONS, &place,
 			"must list at least one destination");
 	uint32_t *numbers = take(r, list->len * sizeof *numbers);
 	place.is_item = true;
@@ -441,8 +444,8 @@ static void read_correlation_id(
 	if (strspn(node->text, "0123456789") == node->len)
 		task->correlation_id = take_copy(r, node->text, node->len + (size_t)1);
 	else
-		complain(r, node->mark, X1_SYNTAX, &place, "'%.64s' is not a whole number from 0",
-			node->text);
+		target_complain(r, node->mark, X1_SYNTAX, &place,
+			"'%.64s' is not a whole number from 0", node->text);
 }
 
 static void read_implicit_deactivation(
@@ -454,8 +457,8 @@ static void read_implicit_deactivation(
 		return;
 	task->implicit_deactivation_allowed = is_one_of(node, yes, 3);
 	if (!task->implicit_deactivation_allowed && !is_one_of(node, no, 3))
-		complain(r, node->mark, X1_SYNTAX, &place, "'%.64s' is neither true nor false",
-			node->text);
+		target_complain(r, node->mark, X1_SYNTAX, &place,
+			"'%.64s' is neither true nor false", node->text);
 }
 
 // Parts of X1's TaskDetails that would promise what x2tap does not do.
@@ -478,8 +481,8 @@ static void refuse_parts(struct reading *r, const struct place *place, const str
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
 		const struct yaml_node *n = yaml_get(map, refused[i].name);
 		if (n)
-			complain(r, n->key_mark, refused[i].code, place, "%s: %s", refused[i].name,
-				refused[i].why);
+			target_complain(r, n->key_mark, refused[i].code, place, "%s: %s",
+				refused[i].name, refused[i].why);
 	}
 }
 
@@ -533,7 +536,7 @@ static void read_format(struct reading *r, const struct yaml_node *node)
 {
 	const struct place place = {NULL, "format", 0, false};
 	if (expect_scalar(r, &place, node) && !is_text(node, "1"))
-		complain(r, node->mark, X1_SYNTAX, &place,
+		target_complain(r, node->mark, X1_SYNTAX, &place,
 			"'%.64s' is not a format this version knows: 1", node->text);
 }
 
@@ -542,7 +545,7 @@ static void read_ne_identifier(struct reading *r, const struct yaml_node *node)
 	const struct place place = {NULL, "neIdentifier", 0, false};
 	const char *ours = r->rules->ne_identifier;
 	if (expect_scalar(r, &place, node) && ours && !is_text(node, ours))
-		complain(r, node->mark, X1_OTHER_NE, &place,
+		target_complain(r, node->mark, X1_OTHER_NE, &place,
 			"this file is for '%.64s', this network element is '%.64s'", node->text,
 			ours);
 }
@@ -581,7 +584,7 @@ static void read_tasks(struct reading *r, const struct yaml_node *list)
 	if (!expect_list(r, &place, list))
 		return;
 	if (list->len > r->rules->capacity) {
-		complain(r, list->mark, X1_TASK_FAILED, &place,
+		target_complain(r, list->mark, X1_TASK_FAILED, &place,
 			"%u tasks are more than the %zu for which x2tap has room: raise targets.capacity in x2tap.yaml",
 			list->len, r->rules->capacity);
 		return;

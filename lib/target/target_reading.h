@@ -47,8 +47,8 @@ struct reading {
 enum { FRAGMENT_MAX = 65535 }; // octets of attribute 17
 
 // Adds a problem; `place` may be NULL for the file as a whole.
-void complain(struct reading *r, struct yaml_mark at, enum x1_code code, const struct place *place,
-	const char *format, ...) __attribute__((format(printf, 5, 6)));
+void target_complain(struct reading *r, struct yaml_mark at, enum x1_code code,
+	const struct place *place, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 // Whether a node is what is wanted; complains if not.
 bool expect_scalar(struct reading *r, const struct place *place, const struct yaml_node *node);
