@@ -104,20 +104,23 @@ struct mime_header mime_header_read(struct bytes header, uint8_t mark)
 	static const char *const identity[] = {"identity"};
 	struct mime_header out = {.has_type = false};
 	struct mime_line line;
-	size_t types = 0;
+	struct bytes value = {NULL, 0}; // of the first Content-Type
+	bool agree = true;
 	while (mime_line_next(&header, mark, &line)) {
 		if (is_name(line.name, "content-type", "c")) {
-			size_t end = find(line.value, ';');
-			out.type = trimmed(bytes_slice(line.value, 0, end));
-			out.parameters = from(line.value, end);
-			types++;
+			if (!value.at)
+				value = line.value;
+			agree &= bytes_equal(value, line.value);
 		} else if (is_name(line.name, "content-encoding", "e")) {
 			out.is_encoded |= !is_one_of(line.value, identity, 1);
 		} else if (is_name(line.name, "content-transfer-encoding", NULL)) {
 			out.is_transfer_encoded |= !is_one_of(line.value, plain, 3);
 		}
 	}
-	out.has_type = types == 1 && find(out.type, '/') < out.type.len;
+	size_t end = find(value, ';');
+	out.type = trimmed(bytes_slice(value, 0, end));
+	out.parameters = from(value, end);
+	out.has_type = agree && find(out.type, '/') < out.type.len;
 	return out;
 }
 

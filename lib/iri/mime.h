@@ -15,7 +15,8 @@ struct mime_line {
 // Takes the next line off `rest`. `mark` ends a line: '\n' (a CR before it or not), or '\r' alone. False at the end.
 bool mime_line_next(struct bytes *rest, uint8_t mark, struct mime_line *out);
 
-// What the header says of the body. Types and encodings that stand there twice are ambiguous, and so unreadable.
+// What the header says of the body. A type that stands there twice must be the same
+// to the octet, else it is unreadable.
 struct mime_header {
 	struct bytes type;        // "application/sdp" without parameters, as spelled
 	struct bytes parameters;  // from the first ';' on

@@ -1,11 +1,14 @@
 // What of a SIP message may be reported under an IRI-only order: content is withheld.
 //
-// Of bodies SDP, message/sipfrag, ISUP, QSIG, reginfo, dialog-info and conference-info stay (configurable); all else (MESSAGE text, SMS,
-// DTMF relay, pictures ...) is removed and Content-Length says 0. In multipart bodies the parts that must not stay are
-// removed with their part headers kept out, and Content-Length says what is left; so are preamble and epilogue. A sipfrag's own body
-// is judged like that of a message. SDP a=crypto, a=key-mgmt and k= values are blanked unless configured: as many x as there were
-// octets, so that every length stays true and it shows that there were keys. A message none of which is withheld is passed octet for octet. Never fails open: a body whose type
-// cannot be read, whose type stands there twice, or that is encoded, is removed. No state, no allocation: any thread.
+// Of bodies SDP, message/sipfrag, ISUP, QSIG, reginfo, dialog-info and conference-info stay (configurable); all else
+// (MESSAGE text, SMS, DTMF relay, pictures ...) is removed and Content-Length says 0. Of multipart bodies the parts that may
+// stay are left, and Content-Length says how much that is; preamble and epilogue go. The body of a sipfrag is judged like
+// that of a message. SDP a=crypto, a=key-mgmt and k= values are blanked unless configured: as many x as there were octets,
+// so that every length stays true and it shows that there were keys. A message none of which is withheld is passed octet
+// for octet.
+//
+// Never fails open: a body whose type cannot be read, that has two types that differ, or that is encoded, is removed. No
+// state, no allocation: any thread.
 #ifndef X2TAP_SIP_IRI_H
 #define X2TAP_SIP_IRI_H
 

@@ -84,6 +84,8 @@ static void sdp_without_keys_passes_octet_for_octet(void **state)
 	assert_string_equal(out, text);
 	text = message_of("c:\r\n Application/SDP ; charset=\"x;y\"\r\n", SDP);
 	assert_int_equal(reduce(text, out), SIP_IRI_WHOLE);
+	text = message_of("c: application/sdp\r\nContent-Type: application/sdp\r\n", SDP);
+	assert_int_equal(reduce(text, out), SIP_IRI_WHOLE);
 	text = message_of("", "");
 	assert_int_equal(reduce(text, out), SIP_IRI_WHOLE);
 }
