@@ -259,17 +259,21 @@ static void remember_parts(struct sip_events *events, uint32_t session, const st
 
 // Brings the message's session and the parts together.
 static void follow_session(struct sip_events *events, const struct target_table *table,
-	const struct sip_step *step, uint64_t time_ns)
+	const struct sip_message *message, uint64_t time_ns)
 {
 	struct sip_sessions *sessions = events->sessions;
-	uint32_t session = sip_sessions_find(sessions, &step->call_id, time_ns);
+	struct digest call_id = siphash128(&events->key, message->call_id);
+	uint32_t session = sip_sessions_find(sessions, &call_id, time_ns);
+	if (session == SIP_SESSION_NONE && events->parts.count == 0)
+		return; // nearly every message: it is nobody's
+
+	struct sip_step step = sip_step_of(&events->key, message);
 	if (session == SIP_SESSION_NONE) {
-		// An ACK opens nothing, and nothing follows it.
-		if (events->parts.count == 0 || step->method == SIP_ACK)
+		if (step.method == SIP_ACK) // opens nothing, and nothing follows it
 			return;
-		session = sip_sessions_open(sessions, &step->call_id, time_ns);
-	} else if (sip_session_includes(sessions, session, step, time_ns)) {
-		add_session_tasks(events, table, session, step);
+		session = sip_sessions_open(sessions, &step.call_id, time_ns);
+	} else if (sip_session_includes(sessions, session, &step, time_ns)) {
+		add_session_tasks(events, table, session, &step);
 		if (events->parts.count == 0) { // none of its tasks is ordered any more
 			sip_sessions_close(sessions, session);
 			return;
@@ -280,8 +284,8 @@ static void follow_session(struct sip_events *events, const struct target_table 
 			return;
 		sip_session_drop_all_tasks(sessions, session);
 	}
-	sip_session_take(sessions, session, step, time_ns);
-	remember_parts(events, session, step);
+	sip_session_take(sessions, session, &step, time_ns);
+	remember_parts(events, session, &step);
 }
 
 // --- what is said about each ---------------------------------------------------------------------------------------
@@ -457,10 +461,8 @@ void sip_events_take(struct sip_events *events, const struct target_table *table
 {
 	parts_clear(&events->parts);
 	add_matches(events, table, message, flow);
-	if (message->call_id.len) {
-		struct sip_step step = sip_step_of(&events->key, message);
-		follow_session(events, table, &step, time_ns);
-	}
+	if (message->call_id.len)
+		follow_session(events, table, message, time_ns);
 	if (events->parts.count) {
 		struct report r = {message, flow, point, time_ns, correlation_of(events, message),
 			siphash128(&events->key, message->octets)};

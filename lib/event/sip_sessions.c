@@ -602,7 +602,7 @@ static void read_subscription(const struct sip_message *message, struct sip_step
 struct sip_step sip_step_of(const struct hash_key *key, const struct sip_message *message)
 {
 	struct sip_step step = {
-		.has_call_id = message->call_id.len > 0,
+		.call_id = siphash128(key, message->call_id),
 		.is_response = message->is_response,
 		.status = message->status,
 		.method = message->method,
@@ -611,8 +611,6 @@ struct sip_step sip_step_of(const struct hash_key *key, const struct sip_message
 		.to_tag = tag_hash(key, message->to),
 		.branch = branch_hash(key, message),
 	};
-	if (step.has_call_id)
-		step.call_id = siphash128(key, message->call_id);
 	if (step.method == SIP_SUBSCRIBE || step.method == SIP_NOTIFY)
 		read_subscription(message, &step);
 	return step;

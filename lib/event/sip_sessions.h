@@ -18,7 +18,6 @@ static const uint32_t SIP_SESSION_NONE = UINT32_MAX;
 // What of a message matters here. Names are keyed hashes, 0 if the message has none.
 struct sip_step {
 	struct digest call_id;
-	bool has_call_id;
 	bool is_response;
 	bool subscription_ends; // Subscription-State: terminated
 	bool has_expires;
