@@ -118,9 +118,7 @@ class BenchTap(Tap):
         return [x2tap_test.program("x2tap"), *self.memory.eal("0,1", self.vdevs), "--", "--config", self.config, *options]
 
     def counters(self):
-        import json
-
-        return json.loads(self.ctl("--json", "counters"))
+        return self.ask("counters")
 
     def forwarded(self):
         return self.counters()["ports"][0]["forwarded"]
