@@ -109,13 +109,14 @@ def party(uri):
     return f"{user}@{host.lower().rstrip('.')}"
 
 
-def address_holds(element, value, datagram):
+def ends_held(element, value, datagram):
+    """The ends of a packet that an address, prefix or port holds for: "source", "destination"."""
+    if element == "udpPort":
+        ends = {"source": datagram.source_port, "destination": datagram.destination_port}
+        return {end for end, port in ends.items() if port == int(value)}
     network = ipaddress.ip_network(value)
-    source = ipaddress.ip_address(datagram.source) in network
-    destination = ipaddress.ip_address(datagram.destination) in network
-    if source == destination:
-        return source, UNKNOWN
-    return True, FROM_TARGET if source else TO_TARGET
+    ends = {"source": datagram.source, "destination": datagram.destination}
+    return {end for end, address in ends.items() if ipaddress.ip_address(address) in network}
 
 
 def party_holds(element, value, message):
@@ -158,26 +159,24 @@ def party_direction(shown, message):
 
 
 def holds(identifiers, message, datagram):
-    """Whether all identifiers of a task hold in a message, and its direction; the party's word on it goes first."""
-    directions = {}
+    """Whether all identifiers of a task hold in a message, and its direction. Address and port are of the same end; where
+    they name one end only, that is the direction, else the party's part in the message says."""
+    ends, direction = {"source", "destination"}, UNKNOWN
     for identifier in identifiers:
         ((element, value),) = identifier.items()
-        if element.startswith("ip"):
-            held, direction = address_holds(element, value, datagram)
-            kind = "address"
-        elif element == "udpPort":
-            ports = {datagram.source_port: FROM_TARGET, datagram.destination_port: TO_TARGET}
-            held, direction, kind = int(value) in ports, ports.get(int(value)), "port"
+        if element.startswith(("ipv4", "ipv6")) or element == "udpPort":
+            ends &= ends_held(element, value, datagram)
         else:
             held, direction = party_holds(element, value, message)
-            kind = "party"
-        if not held:
-            return False, UNKNOWN
-        directions[kind] = direction
-    for kind in ("party", "address", "port"):
-        if kind in directions:
-            return True, directions[kind]
-    return False, UNKNOWN
+            if not held:
+                return False, UNKNOWN
+    if not ends:
+        return False, UNKNOWN
+    if ends == {"source"}:
+        direction = FROM_TARGET
+    elif ends == {"destination"}:
+        direction = TO_TARGET
+    return True, direction
 
 
 class Session:
@@ -249,9 +248,9 @@ def expected(frames, identifiers):
 
 
 def reported(message):
-    """The octets of an IRI: those of the message, less a body that is content."""
-    content_type = (message.values("content-type") or [""])[0].split(";")[0].strip().lower()
-    if not message.body or content_type in KEPT_BODIES:
+    """The octets of an IRI: those of the message, less a body that is content, or may be: one of no type or of several."""
+    types = [value.split(";")[0].strip().lower() for value in message.values("content-type")]
+    if not message.body or (len(types) == 1 and types[0] in KEPT_BODIES):
         return message.octets
     head = message.octets[: message.head_len]
     return re.sub(rb"(?im)^((?:content-length|l)[ \t]*:[ \t]*)[0-9]+", rb"\g<1>0", head, count=1)
