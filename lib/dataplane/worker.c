@@ -235,6 +235,16 @@ static void count_target_frame(
 		w->counters.target_frames[c->class]++;
 }
 
+// When net_pcap's frame was captured. libpcap takes the file's seconds, 32 bits, as signed; they are unsigned here as in
+// X2 PDUs, so they last until 2106.
+static uint64_t file_time_ns(const struct worker *w, struct rte_mbuf *frame)
+{
+	const int64_t wrap_us = (INT64_C(1) << 32) * 1000000;
+	int64_t us =
+		(int64_t)*RTE_MBUF_DYNFIELD(frame, w->timestamp_offset, rte_mbuf_timestamp_t *);
+	return (uint64_t)(us < 0 ? us + wrap_us : us) * 1000;
+}
+
 static void analyse(struct worker *w, const struct path *path, const struct target_table *table,
 	struct candidate *c, uint64_t time_ns)
 {
@@ -250,9 +260,7 @@ static void analyse(struct worker *w, const struct path *path, const struct targ
 	view_close(whole);
 	struct bytes payload = view_open(w, c->frame, offset, (uint32_t)packet.payload.len);
 	if (path->has_timestamps && c->frame->ol_flags & w->timestamp_flag)
-		time_ns =
-			*RTE_MBUF_DYNFIELD(c->frame, w->timestamp_offset, rte_mbuf_timestamp_t *) *
-			1000; // net_pcap: µs
+		time_ns = file_time_ns(w, c->frame);
 	analyse_sip(w, table, c->frame, payload, offset, &packet.flow, path->point, time_ns);
 	view_close(payload);
 	rte_pktmbuf_free(c->frame);
