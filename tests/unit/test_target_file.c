@@ -1,0 +1,808 @@
+#include "unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "target_file.h"
+
+#define DID "19867c20-8c94-473e-b9bd-8b72b7b05fd4"
+#define DID2 "7c1f5a52-0d3b-4b83-8a39-6a2f3c1f9b10"
+#define XID "29f28e1c-f230-486a-a860-f5a784ab9172"
+
+static const struct numbering numbering = {"49", "0", "00", NULL, 0};
+static const struct target_rules rules = {.ne_identifier = "probe-01",
+	.numbering = &numbering,
+	.capacity = 20000,
+	.max_size = 1 << 20};
+
+static struct target_set *parse_as(const char *text, const struct target_rules *by, char *said)
+{
+	struct problems problems;
+	problems_init(&problems, "t");
+	size_t len = strlen(text);
+	uint8_t *copy = exact_copy(text, len);
+	struct target_set *set = target_file_parse(bytes_of(copy, len), by, &problems);
+	free(copy);
+	assert_int_equal(set == NULL, problems.count > 0);
+	if (said)
+		snprintf(said, 4096, "%s", problems.text ? problems.text : "");
+	else if (problems.count)
+		fail_msg("%s", problems.text);
+	problems_fini(&problems);
+	return set;
+}
+
+static void assert_says(const char *text, const char *expected)
+{
+	char said[4096];
+	target_set_free(parse_as(text, &rules, said));
+	assert_string_equal(said, expected);
+}
+
+// --- a file of one task, with one line of the test's own ------------------------------------------------------
+
+#define HEAD                                                                                       \
+	"format: 1\n"                                                                              \
+	"destinations:\n"                                                                          \
+	"  - dId: " DID "\n"                                                                       \
+	"    deliveryType: X2Only\n"                                                               \
+	"    deliveryAddress:\n"                                                                   \
+	"      ipAddressAndPort: {address: 192.0.2.10, tcpPort: 42069}\n"                          \
+	"tasks:\n"                                                                                 \
+	"  - xId: " XID "\n"
+#define TARGET "    targetIdentifiers: [{ipv4Address: 198.51.100.7}]\n"
+#define DELIVERY "    deliveryType: X2Only\n"
+#define DIDS "    listOfDIDs: [" DID "]\n"
+
+// Line 10 of the file is `item`, from column 9.
+static void with_identifier(const char *item, char *text, size_t size)
+{
+	snprintf(text, size, HEAD "    targetIdentifiers:\n      - %s\n" DELIVERY DIDS, item);
+}
+
+static void assert_refused(const char *item, const char *expected, const struct target_rules *by)
+{
+	char text[70000], said[4096], line[1024];
+	with_identifier(item, text, sizeof text);
+	target_set_free(parse_as(text, by, said));
+	snprintf(line, sizeof line, "t:10:%s\n", expected);
+	assert_string_equal(said, line);
+}
+
+static struct target_set *set_with(const char *item)
+{
+	char text[4096];
+	with_identifier(item, text, sizeof text);
+	struct target_set *set = parse_as(text, &rules, NULL);
+	assert_int_equal(set->task_count, 1);
+	return set;
+}
+
+#define AT "error: tasks[0].targetIdentifiers[0]"
+
+static void every_supported_identifier_becomes_its_x1_fragment(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *item, *fragment;
+	} cases[] = {
+		{"ipv4Address: 198.51.100.7", "<ipv4Address>198.51.100.7</ipv4Address>"},
+		{"ipv4Address: 198.051.100.007", "<ipv4Address>198.51.100.7</ipv4Address>"},
+		{"ipv4Address: 010.0.00.0", "<ipv4Address>10.0.0.0</ipv4Address>"},
+		{"ipv6Address: \"2001:DB8::1\"",
+			"<ipv6Address>2001:0db8:0000:0000:0000:0000:0000:0001</ipv6Address>"},
+		{"ipv4Cidr: 203.0.113.0/24",
+			"<ipv4Cidr><IPv4CIDR>203.0.113.0/24</IPv4CIDR></ipv4Cidr>"},
+		{"ipv4Cidr: 2001:db8::/32",
+			"<ipv4Cidr><IPv6CIDR>2001:0db8:0000:0000:0000:0000:0000:0000/32</IPv6CIDR></ipv4Cidr>"},
+		{"ipv6Cidr: 2001:db8::/32",
+			"<ipv6Cidr>2001:0db8:0000:0000:0000:0000:0000:0000/32</ipv6Cidr>"},
+		{"sipUri: SIP:Alice@Example.COM:5070;a&b",
+			"<sipUri>sip:Alice@Example.COM:5070;a&amp;b</sipUri>"},
+		{"sipUri: sip:a@[2001:db8::1]", "<sipUri>sip:a@[2001:db8::1]</sipUri>"},
+		{"telUri: tel:+49-30-1", "<telUri>tel:+49-30-1</telUri>"},
+		{"e164Number: +49 (30) 123-456", "<e164Number>4930123456</e164Number>"},
+		{"impu: tel:+49301", "<impu>tel:+49301</impu>"},
+		{"impi: \"a<b>&c@Example.com\"", "<impi>a&lt;b&gt;&amp;c@Example.com</impi>"},
+		{"nai: bob@Example.com", "<nai>bob@Example.com</nai>"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct target_set *set = set_with(cases[i].item);
+		const struct task *task = &set->tasks[0];
+		assert_int_equal(task->identifier_count, 1);
+		assert_string_equal(task->identifiers[0].fragment, cases[i].fragment);
+		target_set_free(set);
+	}
+}
+
+static void ports_stand_beside_an_address(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *item, *fragment;
+		uint16_t count, first, last;
+	} cases[] = {
+		{"tcpPort: 2", "<tcpPort>2</tcpPort>", 1, 2, 2},
+		{"udpPort: 0", "<udpPort>0</udpPort>", 1, 0, 0},
+		{"tcpPortRange: {start: 5060, end: 5061}",
+			"<tcpPortRange><start>5060</start><end>5061</end></tcpPortRange>", 1, 5060,
+			5061},
+		{"udpPortRange: {end: 65535, start: 0}",
+			"<udpPortRange><start>0</start><end>65535</end></udpPortRange>", 1, 0,
+			65535},
+		{"udpPortList: [7, 5061, 5060, 7]",
+			"<udpPortList><udpPort>7</udpPort><udpPort>5061</udpPort><udpPort>5060</udpPort>"
+			"<udpPort>7</udpPort></udpPortList>",
+			2, 7, 7},
+		{"tcpPortList: [5060]", "<tcpPortList><tcpPort>5060</tcpPort></tcpPortList>", 1,
+			5060, 5060},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char item[200];
+		snprintf(item, sizeof item, "ipv4Address: 198.51.100.7\n      - %s", cases[i].item);
+		struct target_set *set = set_with(item);
+		assert_int_equal(set->tasks[0].identifier_count, 2);
+		const struct identifier *id = &set->tasks[0].identifiers[1];
+		assert_string_equal(id->fragment, cases[i].fragment);
+		assert_int_equal(id->port_count, cases[i].count);
+		assert_int_equal(id->ports[0].first, cases[i].first);
+		assert_int_equal(id->ports[0].last, cases[i].last);
+		target_set_free(set);
+	}
+}
+
+static void an_identity_is_kept_in_the_form_in_which_it_is_compared(void **state)
+{
+	(void)state;
+	struct target_set *set = set_with("sipUri: sip:030-1@example.com:5070;user=phone");
+	const struct identifier *id = &set->tasks[0].identifiers[0];
+	assert_int_equal(id->identity_kind, IDENTITY_NUMBER);
+	assert_true(bytes_equal(id->identity, bytes_of_text("49301")));
+	assert_non_null(id->stated);
+	assert_int_equal(id->stated->port, 5070);
+	target_set_free(set);
+	set = set_with("sipUri: sip:alice@example.com");
+	assert_int_equal(set->tasks[0].identifiers[0].identity_kind, IDENTITY_URI);
+	assert_null(set->tasks[0].identifiers[0].stated);
+	target_set_free(set);
+}
+
+static void a_faulty_identifier_is_refused_with_its_place_and_a_hint(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *item, *expected;
+	} cases[] = {
+		{"ipv4Address: 198.51.100.256",
+			"22: " AT ".ipv4Address: '198.51.100.256' is not an IPv4 address"},
+		{"ipv4Address: 198.51.100.0/24",
+			"22: " AT ".ipv4Address: '198.51.100.0/24' is not an "
+			"IPv4 address; a prefix is ipv4Cidr"},
+		{"ipv4Address: \"2001:db8::1\"", "22: " AT ".ipv4Address: '2001:db8::1' is an IPv6 "
+						 "address: use ipv6Address"},
+		{"ipv6Address: 192.0.2.1",
+			"22: " AT ".ipv6Address: '192.0.2.1' is an IPv4 address: use ipv4Address"},
+		{"ipv4Address:", "21: " AT ".ipv4Address: a value is expected here, not nothing"},
+		{"ipv4Address: [192.0.2.1]",
+			"22: " AT ".ipv4Address: a value is expected here, not a list"},
+		{"ipv4Cidr: 203.0.113.77/24",
+			"19: " AT ".ipv4Cidr: '203.0.113.77/24' has host bits set "
+			"(did you mean 203.0.113.0/24?)"},
+		{"ipv6Cidr: 2001:db8::1/64",
+			"19: " AT ".ipv6Cidr: '2001:db8::1/64' has host bits set "
+			"(did you mean 2001:db8::/64?)"},
+		{"ipv4Cidr: 203.0.113.77",
+			"19: " AT ".ipv4Cidr: '203.0.113.77' has no prefix length, as "
+			"in 192.0.2.0/24; a single address is ipv4Address"},
+		{"ipv4Cidr: 203.0.113.0/33",
+			"19: " AT ".ipv4Cidr: '203.0.113.0/33': the prefix length "
+			"must be 0 to 32"},
+		{"ipv6Cidr: 2001:db8::/x",
+			"19: " AT ".ipv6Cidr: '2001:db8::/x': the prefix length must "
+			"be 0 to 128"},
+		{"ipv4Cidr: alice/24", "19: " AT ".ipv4Cidr: 'alice/24' is not an IP prefix"},
+		{"ipv6Cidr: 203.0.113.0/24",
+			"19: " AT ".ipv6Cidr: '203.0.113.0/24' is an IPv4 prefix: use ipv4Cidr"},
+		{"ipv4Cidr: 10.0.0.0/8",
+			"9: error: tasks[0].targetIdentifiers: ipv4Cidr: a prefix wider "
+			"than /16 is refused unless 'targets: allow_wide_targets: yes' is "
+			"set in x2tap.yaml"},
+		{"ipv6Cidr: 2001::/16",
+			"9: error: tasks[0].targetIdentifiers: ipv6Cidr: a prefix wider "
+			"than /32 is refused unless 'targets: allow_wide_targets: yes' is "
+			"set in x2tap.yaml"},
+		{"udpPort: 5060",
+			"9: error: tasks[0].targetIdentifiers: udpPort alone is everybody's: add "
+			"an address or a party, or set 'targets: allow_wide_targets: yes' in "
+			"x2tap.yaml"},
+		{"tcpPort: 1", "18: " AT
+			       ".tcpPort: '1' is not a TCP port, 2 to 65535 (X1 knows no TCP port "
+			       "0 or 1)"},
+		{"udpPort: 65536", "18: " AT ".udpPort: '65536' is not a UDP port, 0 to 65535"},
+		{"udpPort: -1", "18: " AT ".udpPort: '-1' is not a UDP port, 0 to 65535"},
+		{"tcpPortRange: 5060-5061",
+			"23: " AT ".tcpPortRange: a map ('name: value' lines, or {...}) "
+			"is expected here, not text"},
+		{"tcpPortRange: {start: 5061, end: 5060}",
+			"31: " AT
+			".tcpPortRange: start 5061 is above end 5060 (did you mean {start: "
+			"5060, end: 5061}?)"},
+		{"tcpPortRange: {start: 5061}", "23: " AT ".tcpPortRange: key 'end' is missing"},
+		{"tcpPortRange: {start: 5060, end: x}",
+			"42: " AT
+			".tcpPortRange.end: 'x' is not a TCP port, 2 to 65535 (X1 knows no "
+			"TCP port 0 or 1)"},
+		{"udpPortList: []", "22: " AT ".udpPortList: must list at least one port"},
+		{"udpPortList: [1, b]",
+			"26: " AT ".udpPortList[1]: 'b' is not a UDP port, 0 to 65535"},
+		{"sipUri: alice@example.com",
+			"17: " AT ".sipUri: 'alice@example.com' must begin with sip: or sips:"},
+		{"sipUri: tel:+49301",
+			"17: " AT ".sipUri: 'tel:+49301' must begin with sip: or sips:"},
+		{"telUri: sip:a@example.com",
+			"17: " AT ".telUri: 'sip:a@example.com' must begin with tel:"},
+		{"impu: alice", "15: " AT ".impu: 'alice' must begin with sip:, sips: or tel:"},
+		{"sipUri: sip:example.com",
+			"17: " AT
+			".sipUri: 'sip:example.com' names a whole domain, not a subscriber: a "
+			"user part and '@' are missing"},
+		{"sipUri: sip:a@", "17: " AT ".sipUri: 'sip:a@' has no host"},
+		{"sipUri: sip:a@[2001:db8::1",
+			"17: " AT ".sipUri: 'sip:a@[2001:db8::1' is not a URI"},
+		{"sipUri: sip:a@h?x=y",
+			"17: " AT ".sipUri: 'sip:a@h?x=y' has header fields ('?...'), which "
+			"name no subscriber"},
+		{"sipUri: sip:a@h:99999",
+			"17: " AT ".sipUri: 'sip:a@h:99999' has something behind its host "
+			"that is no port (0 to 65535)"},
+		{"sipUri: sip:a@[2001:db8::1]x",
+			"17: " AT ".sipUri: 'sip:a@[2001:db8::1]x' has something "
+			"behind its host that is no port (0 to 65535)"},
+		{"sipUri: sip:a b@h",
+			"17: " AT ".sipUri: 'sip:a b@h': character 6 may not stand in a URI: "
+			"leave it out, or write %20"},
+		{"telUri: tel:alice", "17: " AT ".telUri: 'tel:alice' is not a telephone number"},
+		{"e164Number: 1234567890123456",
+			"21: " AT ".e164Number: '1234567890123456' is not an E.164 "
+			"number: 1 to 15 digits, with the country code"},
+		{"e164Number: alice",
+			"21: " AT ".e164Number: 'alice' is not an E.164 number: 1 to 15 "
+			"digits, with the country code"},
+		{"nai: \"a\\tb\"",
+			"14: " AT ".nai: control characters may not stand in a user name"},
+		{"imsi: 001010123456789", "9: " AT ": imsi: not supported by this version"},
+		{"vrf: blue", "9: " AT ": vrf: not supported by this version"},
+		{"ipv4adress: 192.0.2.1",
+			"9: " AT ": X1 knows no target identifier 'ipv4adress' (did you mean "
+			"'ipv4Address'?)"},
+		{"somethingElse: 1", "9: " AT ": X1 knows no target identifier 'somethingElse'"},
+		{"192.0.2.1", "9: " AT
+			      ": a map ('name: value' lines, or {...}) is expected here, not text"},
+		{"{ipv4Address: 192.0.2.1, udpPort: 5060}",
+			"9: " AT
+			": each target identifier is a list item of its own ('- name: value'), "
+			"this one has 2 names"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+
+		assert_refused(cases[i].item, cases[i].expected, &rules);
+}
+
+static void two_of_one_sort_are_no_task(void **state)
+{
+	(void)state;
+	char text[4096];
+	with_identifier("ipv4Address: 192.0.2.1\n      - ipv6Cidr: 2001:db8::/32\n"
+			"      - udpPort: 5060\n      - tcpPort: 5060\n"
+			"      - sipUri: sip:a@example.com\n      - nai: a@example.com",
+		text, sizeof text);
+#define ONE " must hold at once, and it can have one "
+#define ALL "error: tasks[0].targetIdentifiers"
+	assert_says(text,
+		"t:11:9: " ALL "[1]: ipv4Address and ipv6Cidr: all identifiers of a task" ONE
+		"address or prefix; alternatives are separate tasks\n"
+		"t:13:9: " ALL "[3]: udpPort and tcpPort: all identifiers of a task" ONE
+		"port, port range or port list; alternatives are separate tasks\n"
+		"t:15:9: " ALL "[5]: sipUri and nai: all identifiers of a task" ONE
+		"identity of a party; alternatives are separate tasks\n");
+}
+
+static void one_of_each_sort_is_a_task(void **state)
+{
+	(void)state;
+	struct target_set *set = set_with("sipUri: sip:a@example.com\n      - udpPort: 5060\n"
+					  "      - ipv4Cidr: 10.0.0.0/8");
+	const struct task *task = &set->tasks[0];
+	assert_int_equal(task->identifier_count, 3);
+	assert_int_equal(task->identifiers[0].type, IDENTIFIER_IPV4_CIDR);
+	assert_int_equal(task->identifiers[1].type, IDENTIFIER_UDP_PORT);
+	assert_int_equal(task->identifiers[2].type, IDENTIFIER_SIP_URI);
+	target_set_free(set);
+}
+
+static void wide_targets_are_for_those_who_ask_for_them(void **state)
+{
+	(void)state;
+	struct target_rules wide = rules;
+	wide.allow_wide_targets = true;
+	static const char *const items[] = {
+		"udpPort: 5060", "ipv4Cidr: 0.0.0.0/0", "ipv6Cidr: ::/0"};
+	for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
+		char text[4096];
+		with_identifier(items[i], text, sizeof text);
+		target_set_free(parse_as(text, &wide, NULL));
+	}
+	target_set_free(set_with("ipv4Cidr: 10.1.0.0/16"));
+	target_set_free(set_with("ipv6Cidr: 2001:db8::/32"));
+}
+
+static void a_list_too_long_for_an_attribute_is_refused(void **state)
+{
+	(void)state;
+	static char item[60000] = "udpPortList: [";
+	size_t len = strlen(item);
+	for (unsigned port = 10000; port < 14000; port++)
+		len += (size_t)snprintf(item + len, sizeof item - len, "%u, ", port);
+	strcpy(item + len, "9]");
+	assert_refused(item,
+		"22: " AT ".udpPortList: is longer than an X2 attribute can be (65535 octets)",
+		&rules);
+	snprintf(item, sizeof item, "nai: %0501d", 1);
+	assert_refused(
+		item, "14: " AT ".nai: a user name has 1 to 500 octets, this one has 501", &rules);
+	strcpy(item, "sipUri: sip:");
+	memset(item + 12, 'x', 500);
+	strcpy(item + 512, "@h");
+	char expected[200] = "17: " AT ".sipUri: 'sip:";
+	len = strlen(expected);
+	memset(expected + len, 'x', 60);
+	strcpy(expected + len + 60, "' is too long to be compared");
+	assert_refused(item, expected, &rules);
+}
+
+// --- the other parts of a task -------------------------------------------------------------------------------
+
+static void optional_parts_are_kept(void **state)
+{
+	(void)state;
+	struct target_set *set = parse_as(HEAD TARGET DELIVERY DIDS
+		"    productID: 0B2F7C1A-6c9d-4f0e-8a77-5d1b9c3e2f40\n"
+		"    correlationID: 123456789012345678901234567890\n"
+		"    implicitDeactivationAllowed: true\n",
+		&rules, NULL);
+	const struct task *task = &set->tasks[0];
+	char text[UUID_TEXT];
+	assert_true(task->has_product_id);
+	uuid_format(&task->header_xid, text);
+	assert_string_equal(text, "0b2f7c1a-6c9d-4f0e-8a77-5d1b9c3e2f40");
+	uuid_format(&task->xid, text);
+	assert_string_equal(text, XID);
+	assert_string_equal(task->correlation_id, "123456789012345678901234567890");
+	assert_true(task->implicit_deactivation_allowed);
+	assert_int_equal(task->destination_count, 1);
+	assert_int_equal(task->destinations[0], 0);
+	assert_int_equal(set->destinations[0].port, 42069);
+	assert_int_equal(set->destinations[0].line, 3);
+	assert_null(set->destinations[0].friendly_name);
+	target_set_free(set);
+
+	set = parse_as(HEAD TARGET DELIVERY DIDS, &rules, NULL);
+	assert_true(uuid_equal(&set->tasks[0].header_xid, &set->tasks[0].xid));
+	target_set_free(set);
+}
+
+static void what_x2tap_would_not_do_is_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line, *expected;
+		int code;
+	} cases[] = {
+		{"    listOfMediationDetails: []\n",
+			"t:12:5: error: tasks[0]: listOfMediationDetails: is for mediation functions; "
+			"x2tap keeps no time window, the task ends when it is taken out\n",
+			3000},
+		{"    listOfServiceTypes: [voice]\n",
+			"t:12:5: error: tasks[0]: listOfServiceTypes: not supported yet\n", 3050},
+		{"    taskDetailsExtensions: []\n",
+			"t:12:5: error: tasks[0]: taskDetailsExtensions: not supported by this version\n",
+			3000},
+		{"    listOfTrafficPolicyReferences: []\n",
+			"t:12:5: error: tasks[0]: listOfTrafficPolicyReferences: x2tap holds no policy "
+			"objects\n",
+			2060},
+		{"    listOfIRIPolicyReferences: []\n",
+			"t:12:5: error: tasks[0]: listOfIRIPolicyReferences: x2tap holds no policy objects\n",
+			2060},
+		{"    correlationID: -1\n",
+			"t:12:20: error: tasks[0].correlationID: '-1' is not a whole number from 0\n",
+			1010},
+		{"    implicitDeactivationAllowed: maybe\n",
+			"t:12:34: error: tasks[0].implicitDeactivationAllowed: 'maybe' is neither true "
+			"nor false\n",
+			1010},
+		{"    productID: 0b2f7c1a\n",
+			"t:12:16: error: tasks[0].productID: '0b2f7c1a' is not a UUID, as in " DID
+			"\n",
+			1010},
+		{"    productId: " DID "\n",
+			"t:12:5: error: tasks[0]: unknown key 'productId' (did you mean 'productID'?)\n",
+			1010},
+		{"    startTime: now\n", "t:12:5: error: tasks[0]: unknown key 'startTime'\n",
+			1010},
+		{"    deliveryType: X2Only\n",
+			"t:12:5: error: duplicate key 'deliveryType' (first at line 10)\n", 0},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char text[4096];
+		struct problems problems;
+		snprintf(text, sizeof text, "%s%s", HEAD TARGET DELIVERY DIDS, cases[i].line);
+		problems_init(&problems, "t");
+		assert_null(target_file_parse(bytes_of_text(text), &rules, &problems));
+		assert_string_equal(problems.text, cases[i].expected);
+		assert_int_equal(problems.first_code, cases[i].code);
+		problems_fini(&problems);
+	}
+}
+
+static void delivery_must_be_iri_to_destinations_that_take_it(void **state)
+{
+	(void)state;
+#define CONTENT ": x2tap delivers IRI over X2 only, never content: order X2Only\n"
+	assert_says(HEAD TARGET "    deliveryType: X2andX3\n" DIDS,
+		"t:10:19: error: tasks[0].deliveryType: X2andX3" CONTENT);
+	assert_says(HEAD TARGET "    deliveryType: X3Only\n" DIDS,
+		"t:10:19: error: tasks[0].deliveryType: X3Only" CONTENT);
+	assert_says(HEAD TARGET "    deliveryType: x2only\n" DIDS,
+		"t:10:19: error: tasks[0].deliveryType: 'x2only' is not a delivery type: X2Only, X3Only "
+		"or X2andX3\n");
+	assert_says(HEAD TARGET DELIVERY "    listOfDIDs: [" DID2 "]\n",
+		"t:11:18: error: tasks[0].listOfDIDs[0]: destination " DID2
+		" is not defined in this file\n");
+	assert_says(HEAD TARGET DELIVERY "    listOfDIDs: []\n",
+		"t:11:17: error: tasks[0].listOfDIDs: must list at least one destination\n");
+	assert_says(HEAD TARGET DELIVERY "    listOfDIDs: " DID "\n",
+		"t:11:17: error: tasks[0].listOfDIDs: a list ('- ...' lines, or [...]) is expected "
+		"here, not text\n");
+	assert_says(HEAD TARGET DELIVERY "    listOfDIDs:\n      - " DID "\n      - " DID "\n",
+		"t:13:9: error: tasks[0].listOfDIDs[1]: destination " DID " is listed twice\n");
+	assert_says(HEAD TARGET DELIVERY "    listOfDIDs: [{dSId: " DID "}]\n",
+		"t:11:19: error: tasks[0].listOfDIDs[0]: dSId: destination sets are not supported by "
+		"this version, list the dIds\n");
+	assert_says(HEAD "    targetIdentifiers: []\n" DELIVERY DIDS,
+		"t:9:24: error: tasks[0].targetIdentifiers: must name at least one identifier\n");
+	assert_says(HEAD, "t:8:5: error: tasks[0]: key 'targetIdentifiers' is missing\n"
+			  "t:8:5: error: tasks[0]: key 'deliveryType' is missing\n"
+			  "t:8:5: error: tasks[0]: key 'listOfDIDs' is missing\n");
+}
+
+// --- destinations --------------------------------------------------------------------------------------------
+
+static void assert_destination_says(const char *part, const char *expected)
+{
+	char text[2048];
+	snprintf(text, sizeof text, "format: 1\ntasks: []\ndestinations:\n  - dId: " DID "\n%s",
+		part);
+	assert_says(text, expected);
+}
+
+static void a_destination_needs_an_address_and_a_tcp_port(void **state)
+{
+	(void)state;
+#define TYPE "    deliveryType: X2Only\n"
+#define BY_ADDRESS "    deliveryAddress: {ipAddressAndPort: {"
+	static const struct {
+		const char *part, *expected;
+	} cases[] = {
+		{TYPE BY_ADDRESS "address: mf.example.com, tcpPort: 42069}}\n",
+			"t:6:51: error: destinations[0].deliveryAddress.ipAddressAndPort.address: "
+			"'mf.example.com' is not an IP address (a name will not do, a port is tcpPort)\n"},
+		{TYPE BY_ADDRESS "address: 192.0.2.1, tcpPort: 1}}\n",
+			"t:6:71: error: destinations[0].deliveryAddress.ipAddressAndPort.tcpPort: '1' is not "
+			"a TCP port, 2 to 65535 (X1 knows no TCP port 0 or 1)\n"},
+		{TYPE BY_ADDRESS "address: 192.0.2.1, tcpPort: 65536}}\n",
+			"t:6:71: error: destinations[0].deliveryAddress.ipAddressAndPort.tcpPort: '65536' is "
+			"not a TCP port, 2 to 65535 (X1 knows no TCP port 0 or 1)\n"},
+		{TYPE BY_ADDRESS "address: 192.0.2.1}}\n",
+			"t:6:41: error: destinations[0].deliveryAddress.ipAddressAndPort: key 'tcpPort' is "
+			"missing\n"},
+		{TYPE BY_ADDRESS "tcpPort: 42069}}\n",
+			"t:6:41: error: destinations[0].deliveryAddress.ipAddressAndPort: key 'address' is "
+			"missing\n"},
+		{TYPE BY_ADDRESS "address: 192.0.2.1, udpPort: 42069}}\n",
+			"t:6:62: error: destinations[0].deliveryAddress.ipAddressAndPort: udpPort: X2 is "
+			"delivered over TLS on TCP, give a tcpPort\n"},
+		{TYPE "    deliveryAddress: {uri: \"https://mf.example.com\"}\n",
+			"t:6:23: error: destinations[0].deliveryAddress: uri: X2 is delivered to an "
+			"ipAddressAndPort with a tcpPort\n"},
+		{TYPE "    deliveryAddress: {}\n",
+			"t:6:22: error: destinations[0].deliveryAddress: key "
+			"'ipAddressAndPort' is missing\n"},
+		{"    deliveryType: X4Only\n" BY_ADDRESS
+		 "address: \"2001:db8::1\", tcpPort: 42069}}\n",
+			"t:5:19: error: destinations[0].deliveryType: 'X4Only' is not a delivery type: X2Only, "
+			"X3Only or X2andX3\n"},
+		{TYPE, "t:4:5: error: destinations[0]: key 'deliveryAddress' is missing\n"},
+		{TYPE BY_ADDRESS
+			"address: 192.0.2.1, tcpPort: 42069}}\n    destinationDetailsExtensions: []\n",
+			"t:7:5: error: destinations[0]: destinationDetailsExtensions: not supported by this "
+			"version\n"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_destination_says(cases[i].part, cases[i].expected);
+}
+
+static void an_x3_destination_may_stand_there_but_gets_no_task(void **state)
+{
+	(void)state;
+#define X3_DESTINATION                                                                             \
+	"  - {dId: " DID2 ", deliveryType: X3Only, deliveryAddress: {ipAddressAndPort: {address: " \
+	"192.0.2.11, tcpPort: 42070}}}\n"
+	target_set_free(
+		parse_as("format: 1\ndestinations:\n" X3_DESTINATION "tasks: []\n", &rules, NULL));
+	assert_says("format: 1\ndestinations:\n" X3_DESTINATION "tasks:\n  - xId: " XID
+		    "\n" TARGET DELIVERY "    listOfDIDs: [" DID2 "]\n",
+		"t:8:18: error: tasks[0].listOfDIDs[0]: destination " DID2
+		" takes X3 only, the task delivers X2\n");
+}
+
+// --- the whole file ------------------------------------------------------------------------------------------
+
+static void all_errors_come_in_one_pass_in_their_order(void **state)
+{
+	(void)state;
+	assert_says("format: 2\n"
+		    "neIdentifier: probe-02\n"
+		    "tasks:\n"
+		    "  - xId: " XID "\n" TARGET DELIVERY "    listOfDIDs: [" DID2 "]\n"
+		    "  - xId: 29F28E1C-F230-486A-A860-F5A784AB9172\n"
+		    "    targetIdentifiers: [{ipv4Cidr: 203.0.113.77/24}]\n" DELIVERY DIDS
+		    "  - not a task\n"
+		    "destinations:\n"
+		    "  - {dId: " DID ", deliveryType: X2Only, deliveryAddress: {ipAddressAndPort: "
+		    "{address: 192.0.2.10, tcpPort: 42069}}}\n"
+		    "  - {dId: " DID ", deliveryType: X2Only, deliveryAddress: {ipAddressAndPort: "
+		    "{address: 192.0.2.10, tcpPort: x}}}\n"
+		    "colour: blue\n",
+		"t:1:9: error: format: '2' is not a format this version knows: 1\n"
+		"t:2:15: error: neIdentifier: this file is for 'probe-02', this network element is "
+		"'probe-01'\n"
+		"t:7:18: error: tasks[0].listOfDIDs[0]: destination " DID2
+		" is not defined in this file\n"
+		"t:8:10: error: tasks[1].xId: 29F28E1C-F230-486A-A860-F5A784AB9172 is already defined at "
+		"line 4\n"
+		"t:9:36: error: tasks[1].targetIdentifiers[0].ipv4Cidr: '203.0.113.77/24' has host bits "
+		"set (did you mean 203.0.113.0/24?)\n"
+		"t:12:5: error: tasks[2]: a map ('name: value' lines, or {...}) is expected here, not "
+		"text\n"
+		"t:15:11: error: destinations[1].dId: " DID " is already defined at line 14\n"
+		"t:15:138: error: destinations[1].deliveryAddress.ipAddressAndPort.tcpPort: 'x' is not a "
+		"TCP port, 2 to 65535 (X1 knows no TCP port 0 or 1)\n"
+		"t:16:1: error: unknown key 'colour'\n");
+}
+
+static void an_empty_list_of_tasks_is_no_fault_but_a_missing_one_is(void **state)
+{
+	(void)state;
+	struct target_set *set = parse_as("format: 1\ntasks: []\n", &rules, NULL);
+	assert_int_equal(set->task_count, 0);
+	target_set_free(set);
+	target_set_free(parse_as("format: 1\ndestinations:\ntasks: []\n", &rules, NULL));
+	assert_says("",
+		"t:1:1: error: key 'format' is missing\nt:1:1: error: key 'tasks' is missing\n");
+	assert_says("format: 1\ntasks:\n",
+		"t:2:7: error: tasks: a list ('- ...' lines, or [...]) is "
+		"expected here, not nothing\n");
+	assert_says("[]",
+		"t:1:1: error: a map ('name: value' lines, or {...}) is expected here, not a "
+		"list\n");
+}
+
+static void more_tasks_than_there_is_room_for_are_refused(void **state)
+{
+	(void)state;
+	struct target_rules small = rules;
+	small.capacity = 0;
+	char said[4096];
+	target_set_free(parse_as(HEAD TARGET DELIVERY DIDS, &small, said));
+	assert_string_equal(said,
+		"t:8:3: error: tasks: 1 tasks are more than the 0 for which x2tap has room: raise "
+		"targets.capacity in x2tap.yaml\n");
+}
+
+static void addresses_that_yaml_trips_over_are_explained(void **state)
+{
+	(void)state;
+	char text[4096], said[4096];
+	with_identifier("ipv6Address: fe80::", text, sizeof text);
+	target_set_free(parse_as(text, &rules, said));
+	assert_non_null(strstr(said, "t:10:"));
+	assert_non_null(strstr(said, "quote the address"));
+}
+
+static void ten_thousand_tasks_load(void **state)
+{
+	(void)state;
+	enum { TASKS = 10000, ROOM = TASKS * 260 + 1000 };
+	char *text = malloc(ROOM);
+	assert_non_null(text);
+	size_t len = (size_t)snprintf(text, ROOM,
+		"format: 1\ndestinations:\n  - {dId: " DID
+		", deliveryType: X2andX3, deliveryAddress: "
+		"{ipAddressAndPort: {address: 192.0.2.10, tcpPort: 42069}}}\ntasks:\n");
+	for (unsigned i = 0; i < TASKS; i++)
+		len += (size_t)snprintf(text + len, ROOM - len,
+			"  - xId: 29f28e1c-f230-486a-a860-%012x\n"
+			"    targetIdentifiers:\n      - sipUri: sip:user%u@example.com\n" DELIVERY
+				DIDS,
+			i, i);
+	struct target_set *set = parse_as(text, &rules, NULL);
+	free(text);
+	assert_int_equal(set->task_count, TASKS);
+	struct target_changes changes;
+	assert_int_equal(target_set_adopt(set, NULL, TASKS, &changes, NULL), 0);
+	assert_int_equal(changes.added, TASKS);
+	for (unsigned i = 0; i < TASKS; i += 777) {
+		char expected[100];
+		snprintf(expected, sizeof expected, "<sipUri>sip:user%u@example.com</sipUri>", i);
+		assert_string_equal(set->tasks[i].identifiers[0].fragment, expected);
+	}
+	target_set_free(set);
+}
+
+static void the_example_that_is_installed_loads(void **state)
+{
+	(void)state;
+	char path[512];
+	const char *source = getenv("X2TAP_SOURCE");
+	snprintf(path, sizeof path, "%s/config/targets.example.yaml", source ? source : ".");
+	struct bytes text;
+	struct error error = {0};
+	if (target_file_read(path, &rules, &text, &error) != 0)
+		fail_msg("%s", error.text);
+	struct problems problems;
+	problems_init(&problems, path);
+	struct target_set *set = target_file_parse(text, &rules, &problems);
+	target_text_free(text);
+	if (!set)
+		fail_msg("%s", problems.text);
+	problems_fini(&problems);
+	unsigned shown = 0; // each supported identifier once at least
+	for (size_t i = 0; i < set->task_count; i++)
+		for (size_t j = 0; j < set->tasks[i].identifier_count; j++)
+			shown |= 1u << set->tasks[i].identifiers[j].type;
+	assert_int_equal(shown, (1u << IDENTIFIER_TYPES) - 1);
+	target_set_free(set);
+}
+
+// --- reading from disk ---------------------------------------------------------------------------------------
+
+static char directory[] = "/tmp/test_target_file.XXXXXX";
+
+static int make_directory(void **state)
+{
+	(void)state;
+	return mkdtemp(directory) ? 0 : -1;
+}
+
+static int remove_directory(void **state)
+{
+	(void)state;
+	return rmdir(directory);
+}
+
+static const char *make_file(const char *name, const char *text, mode_t mode)
+{
+	static char path[200];
+	snprintf(path, sizeof path, "%s/%s", directory, name);
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	assert_int_equal(fwrite(text, 1, strlen(text), f), strlen(text));
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(chmod(path, mode), 0);
+	return path;
+}
+
+static void assert_unreadable(
+	const char *path, const struct target_rules *by, int code, const char *hint)
+{
+	struct bytes text = {NULL, 0};
+	struct error error;
+	assert_int_equal(target_file_read(path, by, &text, &error), code);
+	assert_null(text.at);
+	if (!strstr(error.text, hint) || !strstr(error.text, path))
+		fail_msg("'%s' says neither '%s' nor the path", error.text, hint);
+}
+
+static void a_file_is_read_whole(void **state)
+{
+	(void)state;
+	struct target_rules strict = rules;
+	strict.check_owner = true;
+	static const char *const texts[] = {"", "format: 1\n"};
+	for (size_t i = 0; i < 2; i++) {
+		const char *path = make_file("good", texts[i], 0640);
+		struct bytes text;
+		struct error error;
+		assert_int_equal(target_file_read(path, &strict, &text, &error), 0);
+		assert_true(bytes_equal(text, bytes_of_text(texts[i])));
+		target_text_free(text);
+		unlink(path);
+	}
+	target_text_free(bytes_of(NULL, 0));
+}
+
+static void a_file_that_others_could_have_changed_or_read_is_refused(void **state)
+{
+	(void)state;
+	struct target_rules strict = rules;
+	strict.check_owner = true;
+	const char *path = make_file("open", "format: 1\n", 0660);
+	assert_unreadable(path, &strict, -EPERM, "chmod go-w");
+	chmod(path, 0644);
+	assert_unreadable(path, &strict, -EPERM, "chmod o-r");
+	if (geteuid() == 0) {
+		chmod(path, 0600);
+		assert_int_equal(chown(path, 12345, 0), 0);
+		assert_unreadable(path, &strict, -EPERM, "belongs to user 12345");
+	}
+	struct bytes text;
+	assert_int_equal(target_file_read(path, &rules, &text, NULL), 0); // a draft
+	target_text_free(text);
+	unlink(path);
+}
+
+static void what_is_no_plain_file_of_fair_size_is_refused(void **state)
+{
+	(void)state;
+	char link[250];
+	const char *path = make_file("plain", "format: 1\n", 0600);
+	snprintf(link, sizeof link, "%s.link", path);
+	assert_int_equal(symlink(path, link), 0);
+	assert_unreadable(link, &rules, -ELOOP, "symbolic link");
+	unlink(link);
+	assert_int_equal(mkfifo(link, 0600), 0);
+	assert_unreadable(link, &rules, -EINVAL, "not a regular file");
+	unlink(link);
+	assert_unreadable(link, &rules, -ENOENT, "No such file");
+	assert_unreadable(directory, &rules, -EINVAL, "not a regular file");
+	struct target_rules small = rules;
+	small.max_size = 9;
+	assert_unreadable(path, &small, -EFBIG, "larger than the 9 octets");
+	small.max_size = 10;
+	struct bytes text;
+	assert_int_equal(target_file_read(path, &small, &text, NULL), 0);
+	target_text_free(text);
+	unlink(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_supported_identifier_becomes_its_x1_fragment),
+		cmocka_unit_test(ports_stand_beside_an_address),
+		cmocka_unit_test(an_identity_is_kept_in_the_form_in_which_it_is_compared),
+		cmocka_unit_test(a_faulty_identifier_is_refused_with_its_place_and_a_hint),
+		cmocka_unit_test(two_of_one_sort_are_no_task),
+		cmocka_unit_test(one_of_each_sort_is_a_task),
+		cmocka_unit_test(wide_targets_are_for_those_who_ask_for_them),
+		cmocka_unit_test(a_list_too_long_for_an_attribute_is_refused),
+		cmocka_unit_test(optional_parts_are_kept),
+		cmocka_unit_test(what_x2tap_would_not_do_is_refused),
+		cmocka_unit_test(delivery_must_be_iri_to_destinations_that_take_it),
+		cmocka_unit_test(a_destination_needs_an_address_and_a_tcp_port),
+		cmocka_unit_test(an_x3_destination_may_stand_there_but_gets_no_task),
+		cmocka_unit_test(all_errors_come_in_one_pass_in_their_order),
+		cmocka_unit_test(an_empty_list_of_tasks_is_no_fault_but_a_missing_one_is),
+		cmocka_unit_test(more_tasks_than_there_is_room_for_are_refused),
+		cmocka_unit_test(addresses_that_yaml_trips_over_are_explained),
+		cmocka_unit_test(ten_thousand_tasks_load),
+		cmocka_unit_test(the_example_that_is_installed_loads),
+		cmocka_unit_test(a_file_is_read_whole),
+		cmocka_unit_test(a_file_that_others_could_have_changed_or_read_is_refused),
+		cmocka_unit_test(what_is_no_plain_file_of_fair_size_is_refused),
+	};
+	return cmocka_run_group_tests_name("target_file", tests, make_directory, remove_directory);
+}
