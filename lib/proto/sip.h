@@ -121,8 +121,12 @@ static inline bool sip_may_start(const uint8_t *at, size_t len)
 {
 	if (len < 12) // "ACK a:b SIP/2.0" is longer still
 		return false;
+	// The first word is a token, and what follows a blank begins with a scheme: the first four octets are ASCII from tab on.
+	uint32_t first;
+	memcpy(&first, at, sizeof first);
+	bool is_text = ((first | (first - 0x09090909)) & 0x80808080) == 0;
 	uint8_t c = at[0];
-	return (c >= 'A' && c <= 'Z') || c == '\r' || c == '\n';
+	return is_text & ((c >= 'A' && c <= 'Z') || c == '\r' || c == '\n');
 }
 
 // Parse the first message in `payload` (after any CRLFs). The payload may come from a configured SIP port, so the start
