@@ -42,15 +42,16 @@ static void make_frames(struct loop *l)
 	static const uint8_t headers[AT_NUMBER] = {
 		2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x08, 0,          // Ethernet
 		0x45, 0, 0, FRAME_LEN - 14, 0, 0, 0, 0, 64, 17, 0, 0, // IPv4
-		198, 18, 0, 0, 198, 19, 0, 0,                         // RFC 2544
+		198, 51, 100, 0, 203, 0, 113, 0,                      // RFC 5737: nobody's
 		0x40, 0, 0x80, 0, 0, FRAME_LEN - 34, 0, 0,            // UDP
 	};
 	uint32_t noise = 1;
 	for (unsigned flow = 0; flow < FLOWS; flow++) {
 		uint8_t *at = l->frames[flow];
 		memcpy(at, headers, sizeof headers);
-		at[28] = at[32] = (uint8_t)(flow >> 8);
 		at[29] = at[33] = (uint8_t)flow;
+		at[34] = (uint8_t)(0x40 + flow / 256); // source port
+		at[35] = (uint8_t)flow;
 		for (unsigned i = AT_NUMBER + sizeof(uint64_t); i < FRAME_LEN; i++) {
 			noise = noise * 1664525 + 1013904223;
 			at[i] = (uint8_t)(noise >> 24);
