@@ -62,7 +62,7 @@ def of_row(row):
         "proto": int(once(row["li5g.ipproto"])[0]),
         "src": once(row["li5g.srcip"] or row["li5g.srcipv6"])[0],
         "dst": once(row["li5g.dstip"] or row["li5g.dstipv6"])[0],
-        "matched": sorted(as_text(value) for value in set(once(row["li5g.mti"]))),
+        "matched": [as_text(value) for value in set(row["li5g.mti"].split(";"))],
         "octets": bytes.fromhex(row["li5g.pld"].replace(":", "")),
     }
     return out

@@ -79,6 +79,8 @@ def first_difference(wanted, found):
                 x, y = a[name], b.get(name)
                 if name in ("src", "dst") and y is not None:
                     x, y = ipaddress.ip_address(x), ipaddress.ip_address(y)
+                if name == "matched":  # in no particular order
+                    x, y = sorted(x), sorted(y)
                 if x != y:
                     return f"{name}: wanted {x!r}, found {y!r}\n  in {describe(a)}\n  got {describe(b)}"
         if len(context) != len(found[key]):
