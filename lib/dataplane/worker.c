@@ -90,6 +90,7 @@ static __rte_noinline enum interest look_closely(const struct worker *w,
 enum { // offsets in an untagged Ethernet frame with an IPv4 header without options and UDP
 	AT_ETHERTYPE = 12,
 	AT_IPV4 = 14,
+	AT_TOTAL_LENGTH = 16,
 	AT_FRAGMENT = 20,
 	AT_PROTOCOL = 23,
 	AT_SOURCE = 26,
@@ -108,7 +109,8 @@ static inline enum interest look(const struct worker *w, const struct target_fil
 	size_t len = m->data_len;
 	if (unlikely(len < AT_UDP_PAYLOAD || load_be16(at + AT_ETHERTYPE) != 0x0800 ||
 		     at[AT_IPV4] != 0x45 || at[AT_PROTOCOL] != 17 ||
-		     (load_be16(at + AT_FRAGMENT) & 0x3fff) != 0))
+		     (load_be16(at + AT_FRAGMENT) & 0x3fff) != 0 ||
+		     load_be16(at + AT_TOTAL_LENGTH) < 28 || load_be16(at + AT_UDP_LENGTH) < 8))
 		return look_closely(w, f, m, c);
 	uint32_t ports = load_be32(at + AT_UDP);
 	uint16_t source_port = (uint16_t)(ports >> 16), destination_port = (uint16_t)ports;

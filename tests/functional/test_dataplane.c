@@ -193,6 +193,21 @@ static struct rte_mbuf *make_frame(
 	return head;
 }
 
+// Mostly frames that the short way can judge alone: no target's address, no port of SIP.
+static struct rte_mbuf *make_changed_frame(struct fixture *f, struct bytes sip)
+{
+	static const uint16_t ports[] = {5060, 15060, 9, 40000, 2152, 53};
+	uint8_t octets[ROOM];
+	unsigned tags = next_random(f) % 8 == 0;
+	uint16_t port = ports[next_random(f) % 6];
+	struct bytes payload = next_random(f) % 4 ? bytes_of_text("nothing to see") : sip;
+	size_t len = write_udp(octets, sizeof octets, tags, port, payload);
+	if (next_random(f) % 8)
+		memcpy(octets + 26 + 4 * tags, "\xcb\x00\x71\x07", 4);
+	octets[12 + next_random(f) % 34] = (uint8_t)next_random(f);
+	return make_frame(f, octets, len, ROOM);
+}
+
 static struct rte_mbuf *make_some_frame(struct fixture *f, unsigned i)
 {
 	uint8_t octets[ROOM];
@@ -217,12 +232,10 @@ static struct rte_mbuf *make_some_frame(struct fixture *f, unsigned i)
 		return make_frame(f, octets, len, ROOM);
 	case 4: // no SIP at all
 		return make_frame(f, octets,
-			write_udp(octets, sizeof octets, 0, 9, bytes_of_text("NOTHING TO SEE")),
+			write_udp(octets, sizeof octets, 0, 9, bytes_of_text("nothing to see")),
 			ROOM);
-	default: // some octet of the headers changed
-		len = write_udp(octets, sizeof octets, kind == 5 ? 1 : 0, 5060, payload);
-		octets[12 + next_random(f) % 34] = (uint8_t)next_random(f);
-		return make_frame(f, octets, len, ROOM);
+	default: // anything, with some octet of the headers changed
+		return make_changed_frame(f, payload);
 	}
 }
 
