@@ -30,7 +30,7 @@ void target_complain(struct reading *r, struct yaml_mark at, enum x1_code code,
 	va_start(arguments, format);
 	vsnprintf(message, sizeof message, format, arguments);
 	va_end(arguments);
-	problems_add(r->problems, at, code, "%s%s%s", path, w.len ? ": " : "", message);
+	problems_add(r->problems, at, (int)code, "%s%s%s", path, w.len ? ": " : "", message);
 	explicit_bzero(message, sizeof message);
 }
 

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "hash.h"
+
 bool uuid_index_init(struct uuid_index *index, size_t count)
 {
 	size_t cells = 16;
@@ -20,14 +22,12 @@ void uuid_index_fini(struct uuid_index *index)
 	*index = (struct uuid_index){0};
 }
 
-// The cell of `uuid`, or the free one where it belongs. UUIDs come from those who order tasks, not from traffic: mixing is
-// enough, no key.
+// The cell of `uuid`, or the free one where it belongs. UUIDs come from those who order tasks, not from traffic: the hash
+// needs no key, but must cope with UUIDs that were counted up.
 static struct uuid_index_cell *cell_of(const struct uuid_index *index, const struct uuid *uuid)
 {
-	uint64_t halves[2];
-	memcpy(halves, uuid->octets, sizeof halves);
-	uint64_t hash = (halves[0] ^ (halves[1] * 0x9e3779b97f4a7c15)) * 0xff51afd7ed558ccd;
-	size_t at = (hash ^ hash >> 32) & index->mask;
+	static const struct hash_key no_key = {0, 0};
+	size_t at = siphash(&no_key, bytes_of(uuid->octets, sizeof uuid->octets)) & index->mask;
 	while (index->cells[at].number != UUID_INDEX_NONE &&
 		!uuid_equal(&index->cells[at].uuid, uuid))
 		at = (at + 1) & index->mask;

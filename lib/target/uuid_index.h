@@ -4,7 +4,7 @@
 
 #include "uuid.h"
 
-enum { UUID_INDEX_NONE = UINT32_MAX };
+static const uint32_t UUID_INDEX_NONE = UINT32_MAX;
 
 struct uuid_index {
 	struct uuid_index_cell {
