@@ -129,5 +129,7 @@ class BenchTap(Tap):
     def __exit__(self, kind, *_):
         if kind is None:
             self.stop()
+        elif self.process.poll() is not None:
+            raise AssertionError(f"x2tap ended by itself with {self.process.returncode}:\n{self.said()[-3000:]}")
         else:
             x2tap_test.stop(self.process)

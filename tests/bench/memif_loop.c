@@ -3,7 +3,7 @@
 //
 //   memif_loop [EAL options with net_memif0 and net_memif1] -- FRAMES_A_SECOND SECONDS      0 frames: as many as pass
 //
-// At most WINDOW frames are under way, so that a pause of this program fills no ring: a loop that is too slow shows in the
+// Then waits for the end of standard input. At most WINDOW frames are under way, so that a pause of this program fills no ring: a loop that is too slow shows in the
 // rate, and what is lost was lost by the loop.
 #include <inttypes.h>
 #include <rte_byteorder.h>
@@ -190,6 +190,10 @@ int main(int argc, char **argv)
 	printf("{\"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"reordered\": %" PRIu64
 	       ", \"changed\": %" PRIu64 ", \"rate\": %.0f}\n",
 		l.sent, l.received, l.reordered, l.changed, (double)l.received / seconds);
+	fflush(stdout);
+	while (getchar() !=
+		EOF) // whoever polls the other ends must go first: net_memif is torn down under it otherwise
+		;
 	rte_eth_dev_stop(l.out);
 	rte_eth_dev_stop(l.in);
 	rte_eal_cleanup();
