@@ -81,7 +81,8 @@ enum options_result options_parse(int argc, char **argv, struct options *out)
 		return OPTIONS_WRONG;
 	}
 	out->eal_argc = start ? start : 1;
-	char **ours = argv + start; // ours[0] stands for the program's name
+	char **ours = argv + start;
+	ours[0] = argv[0]; // in the place of "--": getopt's messages begin with it
 	int count = argc - start;
 	optind = 1;
 	for (int option; (option = getopt_long(count, ours, "h", known, NULL)) != -1;) {

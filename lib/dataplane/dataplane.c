@@ -1,6 +1,7 @@
 #include "dataplane.h"
 
 #include <errno.h>
+#include <rte_atomic.h>
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 #include <stdio.h>
@@ -265,17 +266,20 @@ size_t dataplane_port_count(const struct dataplane *d)
 
 static void add_path_counters(const struct path *path, struct dataplane_port_counters *out)
 {
-	out->received += path->received;
+	uint64_t others = 0;
+	for (unsigned c = 0; c < PACKET_CLASSES; c++) {
+		uint64_t frames = path->classes[c]; // read once: the worker goes on counting
+		out->classes[c] += frames;
+		others += frames;
+	}
+	rte_compiler_barrier(); // classes before received: pairs with classify()
+	uint64_t received = path->received;
+	out->received += received;
 	out->received_octets += path->received_octets;
 	out->forwarded += path->forwarded;
 	out->absorbed += path->absorbed;
 	out->dropped += path->dropped;
-	uint64_t others = 0;
-	for (unsigned c = 0; c < PACKET_CLASSES; c++) {
-		out->classes[c] += path->classes[c];
-		others += path->classes[c];
-	}
-	out->classes[PACKET_UDP] += path->received - others;
+	out->classes[PACKET_UDP] += received - others;
 }
 
 void dataplane_port_counters(

@@ -276,6 +276,8 @@ static inline uint16_t classify(const struct worker *w, struct path *path,
 {
 	uint16_t found = 0;
 	uint64_t octets = 0;
+	path->received += count;
+	rte_compiler_barrier(); // a reader never sees more frames by class than received
 	for (uint16_t i = 0; i < count; i++) {
 		struct candidate *c = &candidates[found];
 		octets += burst[i]->pkt_len;
@@ -290,7 +292,6 @@ static inline uint16_t classify(const struct worker *w, struct path *path,
 			rte_pktmbuf_refcnt_update(burst[i], 1); // read-only from here on
 		found++;
 	}
-	path->received += count;
 	path->received_octets += octets;
 	return found;
 }
