@@ -263,6 +263,33 @@ static size_t scan(const struct target_set *set, const struct flow *flow,
 	return found;
 }
 
+static uint32_t host_order(const struct address *a)
+{
+	return (uint32_t)a->octets[0] << 24 | (uint32_t)a->octets[1] << 16 |
+	       (uint32_t)a->octets[2] << 8 | a->octets[3];
+}
+
+static bool in_filter(const struct target_filter *f, const struct address *a)
+{
+	return a->family == 4 ? target_filter_ipv4(f, host_order(a))
+	                      : target_filter_ipv6(f, a->octets);
+}
+
+// Whoever is a target by address passes the filter that stands before all this.
+static void check_passes(const struct target_set *set, const struct target_table *table,
+	const struct flow *flow, const struct match *m)
+{
+	const struct task *task = set->by_slot[m->slot];
+	const struct identifier *last = &task->identifiers[task->identifier_count - 1];
+	if (task->identifiers[0].address.family == 0 || last->identity.len)
+		return;
+	const struct target_filter *f = target_table_filter(table);
+	if (m->ends & END_SOURCE)
+		assert_true(in_filter(f, &flow->source));
+	if (m->ends & END_DESTINATION)
+		assert_true(in_filter(f, &flow->destination));
+}
+
 static void compare_once(const struct target_set *set, const struct target_table *table)
 {
 	static struct match expected[MOST + 1], found[MOST + 1], again[MOST + 1];
@@ -284,6 +311,7 @@ static void compare_once(const struct target_set *set, const struct target_table
 		assert_int_equal(found[i].generation, expected[i].generation);
 		assert_int_equal(found[i].ends, expected[i].ends);
 		assert_int_equal(found[i].roles, expected[i].roles);
+		check_passes(set, table, &flow, &found[i]);
 	}
 }
 
@@ -415,18 +443,6 @@ static void what_a_target_states_must_be_shown(void **state)
 }
 
 // --- the filter ----------------------------------------------------------------------------------------------
-
-static uint32_t host_order(const struct address *a)
-{
-	return (uint32_t)a->octets[0] << 24 | (uint32_t)a->octets[1] << 16 |
-	       (uint32_t)a->octets[2] << 8 | a->octets[3];
-}
-
-static bool in_filter(const struct target_filter *f, const struct address *a)
-{
-	return a->family == 4 ? target_filter_ipv4(f, host_order(a))
-	                      : target_filter_ipv6(f, a->octets);
-}
 
 static struct address address_number(bool ipv6, uint32_t number)
 {
