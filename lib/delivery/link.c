@@ -200,6 +200,17 @@ static enum link_result closed_by_peer(struct link *l, struct error *error)
 	return LINK_FAILED;
 }
 
+// What a read or write that moved nothing means.
+static enum link_result pause_or_end(struct link *l, enum tls_status status, struct error *error)
+{
+	if (status == TLS_CLOSED)
+		return closed_by_peer(l, error);
+	if (status == TLS_FAILED)
+		return LINK_FAILED;
+	l->wants_output = l->wants_output || status == TLS_WANT_WRITE;
+	return LINK_OPEN;
+}
+
 static enum link_result read_replies(struct link *l, uint64_t now_ms, struct error *error)
 {
 	for (unsigned i = 0; i < READS_A_POLL; i++) {
@@ -210,20 +221,9 @@ static enum link_result read_replies(struct link *l, uint64_t now_ms, struct err
 			return LINK_OPEN;
 		enum tls_status status = tls_read(l->tls, l->input + l->input_len,
 			sizeof l->input - l->input_len, &count, error);
-		switch (status) {
-		case TLS_DONE:
-			l->input_len += count;
-			break;
-		case TLS_CLOSED:
-			return closed_by_peer(l, error);
-		case TLS_FAILED:
-			return LINK_FAILED;
-		case TLS_WANT_WRITE:
-			l->wants_output = true;
-			return LINK_OPEN;
-		case TLS_WANT_READ:
-			return LINK_OPEN;
-		}
+		if (status != TLS_DONE)
+			return pause_or_end(l, status, error);
+		l->input_len += count;
 	}
 	l->more_to_do = true;
 	return take_input(l, now_ms, error) ? LINK_OPEN : LINK_FAILED;
@@ -322,20 +322,10 @@ static enum link_result write_some(struct link *l, uint64_t now_ms, struct error
 		struct bytes b = choose(l, now_ms);
 		if (b.len == 0)
 			return LINK_OPEN;
-		switch (tls_write(l->tls, b, error)) {
-		case TLS_DONE:
-			written(l, now_ms);
-			break;
-		case TLS_CLOSED:
-			return closed_by_peer(l, error);
-		case TLS_FAILED:
-			return LINK_FAILED;
-		case TLS_WANT_WRITE:
-			l->wants_output = true;
-			return LINK_OPEN;
-		case TLS_WANT_READ:
-			return LINK_OPEN;
-		}
+		enum tls_status status = tls_write(l->tls, b, error);
+		if (status != TLS_DONE)
+			return pause_or_end(l, status, error);
+		written(l, now_ms);
 	}
 	l->more_to_do = true;
 	return LINK_OPEN;

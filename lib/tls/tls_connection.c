@@ -73,30 +73,34 @@ static bool is_ip_address(const char *name)
 	return inet_pton(AF_INET, name, &scratch) == 1 || inet_pton(AF_INET6, name, &scratch) == 1;
 }
 
-// The certificate must carry `name` as SAN; the subject's common name does not count (RFC 6125 6.4.4).
-static int expect_name(SSL *ssl, const char *name)
+// The certificate must carry the name as SAN; the subject's common name does not count (RFC 6125 6.4.4).
+static bool expect_name(struct tls_connection *c)
 {
-	X509_VERIFY_PARAM *rules = SSL_get0_param(ssl);
-	if (is_ip_address(name))
-		return X509_VERIFY_PARAM_set1_ip_asc(rules, name);
+	X509_VERIFY_PARAM *rules = SSL_get0_param(c->ssl);
+	if (is_ip_address(c->name))
+		return X509_VERIFY_PARAM_set1_ip_asc(rules, c->name) == 1;
 	X509_VERIFY_PARAM_set_hostflags(
 		rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-	return X509_VERIFY_PARAM_set1_host(rules, name, 0) == 1 &&
-	       SSL_set_tlsext_host_name(ssl, name) == 1;
+	return X509_VERIFY_PARAM_set1_host(rules, c->name, 0) == 1 &&
+	       SSL_set_tlsext_host_name(c->ssl, c->name) == 1;
 }
 
 struct tls_connection *tls_connect(
 	struct tls_context *context, int fd, const char *name, struct error *error)
 {
-	if (!name || !*name) { // without a name any certificate of the CA would do
+	if (!name || !*name ||
+		strlen(name) >= NAME_TEXT) { // without a name any certificate of the CA would do
 		close(fd);
-		error_set(error, -EINVAL, "tls: no name is configured for the peer's certificate");
+		error_set(error, -EINVAL,
+			"tls: the name for the peer's certificate must have 1 to %d characters",
+			NAME_TEXT - 1);
 		return NULL;
 	}
 	struct tls_connection *c = connection_new(context, fd, false, error);
 	if (!c)
 		return NULL;
-	if (expect_name(c->ssl, name) != 1) {
+	snprintf(c->name, sizeof c->name, "%s", name);
+	if (!expect_name(c)) {
 		error_set(error, -EINVAL,
 			"tls: %s is neither a DNS name nor an IP address: no certificate can carry it",
 			name);
@@ -104,7 +108,6 @@ struct tls_connection *tls_connect(
 		tls_connection_free(c);
 		return NULL;
 	}
-	snprintf(c->name, sizeof c->name, "%s", name);
 	return c;
 }
 
