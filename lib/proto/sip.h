@@ -121,12 +121,14 @@ static inline bool sip_may_start(const uint8_t *at, size_t len)
 {
 	if (len < 12) // "ACK a:b SIP/2.0" is longer still
 		return false;
-	// The first word is a token, and what follows a blank begins with a scheme: the first four octets are ASCII from tab on.
-	uint32_t first;
+	// "A tel:" at least: the first six octets are ASCII from tab on. No branches, since payloads are like random.
+	uint32_t first, next;
 	memcpy(&first, at, sizeof first);
-	bool is_text = ((first | (first - 0x09090909)) & 0x80808080) == 0;
+	memcpy(&next, at + 2, sizeof next);
+	bool is_text =
+		((first | (first - 0x09090909) | next | (next - 0x09090909)) & 0x80808080) == 0;
 	uint8_t c = at[0];
-	return is_text & ((c >= 'A' && c <= 'Z') || c == '\r' || c == '\n');
+	return is_text & (((uint8_t)(c - 'A') < 26) | (c == '\r') | (c == '\n'));
 }
 
 // Parse the first message in `payload` (after any CRLFs). The payload may come from a configured SIP port, so the start
