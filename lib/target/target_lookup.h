@@ -53,6 +53,8 @@ struct target_table {
 	struct entry *entries; // capacity of them
 	uint32_t *heads;       // slot + 1 of the first entry of each bucket; 0: empty
 	uint64_t bucket_mask;
+	size_t page_count, pages_used; // of the filter
+	uint16_t *filter_page_of;
 	uint64_t *filter_pages, *filter_words, *port_bits[TRANSPORTS];
 	struct port_tree port_trees[TRANSPORTS];
 	uint8_t *pool;

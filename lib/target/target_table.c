@@ -12,6 +12,7 @@
 enum {
 	FILTER_BITS_PER_TASK = 32,
 	TASKS_PER_FILTER_PAGE = 256,
+	FILTER_PAGES_MAX = 65536,      // one for each high half of an address
 	FILTER_PAGE_BITS = 65536 / 32, // that prefixes may set on a page, on average
 	PORT_BITMAP_WORDS = 65536 / 64,
 	POOL_PER_TASK = 128, // octets: identities, ports and what URIs state, on average
@@ -41,10 +42,11 @@ struct layout {
 
 static struct layout layout_of(size_t capacity)
 {
+	size_t pages = power_of_two_from(capacity / TASKS_PER_FILTER_PAGE);
 	return (struct layout){
 		.capacity = capacity,
 		.buckets = power_of_two_from(capacity),
-		.filter_pages = power_of_two_from(capacity / TASKS_PER_FILTER_PAGE),
+		.filter_pages = pages < FILTER_PAGES_MAX ? pages : FILTER_PAGES_MAX,
 		.filter_words = power_of_two_from(capacity * FILTER_BITS_PER_TASK / 64),
 		.pool_size = capacity * POOL_PER_TASK + POOL_AT_LEAST,
 	};
@@ -56,6 +58,7 @@ static size_t table_place(struct target_table *t, uint8_t *base, const struct la
 	size_t used = (sizeof *t + 63) & ~(size_t)63;
 	t->entries = carve(base, &used, l->capacity * sizeof *t->entries);
 	t->heads = carve(base, &used, l->buckets * sizeof *t->heads);
+	t->filter_page_of = carve(base, &used, 65536 * sizeof *t->filter_page_of);
 	t->filter_pages = carve(
 		base, &used, l->filter_pages * TARGET_FILTER_PAGE_WORDS * sizeof *t->filter_pages);
 	t->filter_words = carve(base, &used, l->filter_words * sizeof *t->filter_words);
@@ -85,8 +88,9 @@ static struct target_table *table_map(size_t capacity)
 	t->bucket_mask = l.buckets - 1;
 	t->pool_size = l.pool_size;
 	t->pool_used = POOL_UNIT; // offset 0 means "none"
+	t->page_count = l.filter_pages;
+	t->filter.page_of = t->filter_page_of;
 	t->filter.pages = t->filter_pages;
-	t->filter.page_mask = l.filter_pages - 1;
 	t->filter.words = t->filter_words;
 	t->filter.word_mask = l.filter_words - 1;
 	t->filter.udp_ports = t->port_bits[UDP];
@@ -239,7 +243,7 @@ static void choose_paged_lengths(struct target_table *t)
 {
 	struct target_filter *f = &t->filter;
 	uint64_t entries[33] = {0}, bits = 0;
-	uint64_t most_bits = (f->page_mask + 1) * FILTER_PAGE_BITS;
+	uint64_t most_bits = t->page_count * FILTER_PAGE_BITS;
 	for (size_t slot = 0; slot < t->capacity; slot++)
 		if (is_ipv4_prefix(&t->entries[slot]))
 			entries[t->entries[slot].prefix_len]++;
@@ -256,7 +260,10 @@ static void choose_paged_lengths(struct target_table *t)
 
 static void page_set(struct target_table *t, uint32_t prefix, uint8_t length)
 {
-	uint64_t *page = t->filter_pages + target_filter_page(&t->filter, prefix);
+	uint16_t *of = &t->filter_page_of[prefix >> 16];
+	if (*of == 0)
+		*of = (uint16_t)(1 + t->pages_used++ % (t->page_count - 1));
+	uint64_t *page = t->filter_pages + (size_t)*of * TARGET_FILTER_PAGE_WORDS;
 	uint32_t first = prefix & 0xffff, end = first + (1u << (32 - length));
 	for (uint32_t low = first; low < end; low++)
 		page[low / 64] |= 1ull << low % 64;

@@ -24,14 +24,14 @@ const struct numbering *target_table_numbering(const struct target_table *table)
 enum { TARGET_FILTER_LENGTHS = 33 }; // IPv4 /0 to /32
 
 struct target_filter {
-	// IPv4 as bits: the page that the high half of an address hashes to has a bit for each low half. What passes falsely is
-	// of another network on the same page.
+	// IPv4 as bits: the page of an address's high half has a bit for each low half. Page 0 is empty: most networks have no
+	// target. When pages run short, networks with targets share them, and what passes falsely is of the other one.
+	const uint16_t *page_of; // by high half
 	const uint64_t *pages;
-	uint64_t page_mask;
-	uint64_t seed; // per start
 	// Lengths whose prefixes would fill the pages are looked up one by one in `words` instead.
 	const uint64_t *words; // a power of two of 64-bit words: all prefixes
 	uint64_t word_mask;
+	uint64_t seed;                  // per start
 	bool has_ports;                 // some task is ordered by port alone
 	uint8_t ipv4_unpaged;           // so many of ipv4_lengths, the first, are not on the pages
 	uint8_t ipv4_count, ipv6_count; // prefix lengths in use
@@ -79,15 +79,10 @@ static inline uint64_t target_filter_key_ipv6(uint64_t high, uint64_t low, uint8
 
 enum { TARGET_FILTER_PAGE_WORDS = 65536 / 64 };
 
-static inline uint64_t target_filter_page(const struct target_filter *f, uint32_t address)
-{
-	uint64_t h = (address >> 16 ^ f->seed) * 0x9e3779b97f4a7c15;
-	return (h >> 32 & f->page_mask) * TARGET_FILTER_PAGE_WORDS;
-}
-
 static inline bool target_filter_ipv4(const struct target_filter *f, uint32_t address) // host order
 {
-	const uint64_t *page = f->pages + target_filter_page(f, address);
+	const uint64_t *page =
+		f->pages + (size_t)f->page_of[address >> 16] * TARGET_FILTER_PAGE_WORDS;
 	if (page[(address & 0xffff) / 64] >> address % 64 & 1)
 		return true;
 	for (unsigned i = 0; i < f->ipv4_unpaged; i++)
