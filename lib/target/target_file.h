@@ -24,7 +24,7 @@ int target_file_read(
 	const char *path, const struct target_rules *rules, struct bytes *out, struct error *error);
 void target_text_free(struct bytes text);
 
-// All problems in one pass, as file:line:col, with X1 codes (2010 2030 2040 3000 3010 3020 3040 3050 6020); NULL if there
+// All problems in one pass, as file:line:col, with X1 codes (enum x1_code in target_reading.h); NULL if there
 // were any. An empty list of tasks is no fault. The texts show identifiers: print them on stderr of --check and
 // to the LI side only.
 struct target_set *target_file_parse(

@@ -37,7 +37,7 @@ static void check_set(struct target_set *set, const struct numbering *numbering)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct numbering numbering = {"49", "0", "00", NULL, 0};
-	const struct target_rules rules = {.ne_identifier = "probe-01",
+	const struct target_rules rules = {.ne_identifier = "probe-01.example.net",
 		.numbering = &numbering,
 		.allow_wide_targets = size % 2,
 		.capacity = 64};
