@@ -114,10 +114,11 @@ static inline enum interest look(const struct worker *w, const struct target_fil
 		return look_closely(w, f, m, c);
 	uint32_t ports = load_be32(at + AT_UDP);
 	uint16_t source_port = (uint16_t)(ports >> 16), destination_port = (uint16_t)ports;
-	bool hit = target_filter_ipv4(f, load_be32(at + AT_SOURCE)) |
-	           target_filter_ipv4(f, load_be32(at + AT_DESTINATION));
-	bool special =
-		bit_of(w->special_ports, source_port) | bit_of(w->special_ports, destination_port);
+	// Without branches, hence numbers: clang wants no | between truth values.
+	unsigned hit = (unsigned)target_filter_ipv4(f, load_be32(at + AT_SOURCE)) |
+	               (unsigned)target_filter_ipv4(f, load_be32(at + AT_DESTINATION));
+	unsigned special = (unsigned)bit_of(w->special_ports, source_port) |
+	                   (unsigned)bit_of(w->special_ports, destination_port);
 	if (likely(!(hit | special | f->has_ports) &&
 		    !(w->recognise && sip_may_start(at + AT_UDP_PAYLOAD, len - AT_UDP_PAYLOAD))))
 		return NOBODYS;
