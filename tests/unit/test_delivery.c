@@ -592,6 +592,23 @@ static void an_mf_that_falls_silent_is_left_after_time_p2(void **state)
 	expect_fault(w, "answered no keepalive");
 }
 
+static void slow_answers_keep_a_path_alive(void **state)
+{
+	struct world *w = *state;
+	world_set(w);
+	run_until(w, is_up);
+	w->mf->mute = true;
+	w->tick_ms = 50;
+	for (uint32_t number = 1; number < 8; number++) { // 8 minutes
+		run_ms(w, 50000);
+		if (number > 1)
+			mf_say(w->mf, true, number - 1);
+		run_ms(w, 10100);
+	}
+	assert_true(is_up(w));
+	assert_int_equal(counters_of(w).disconnects, 0);
+}
+
 static void without_keepalive_pdus_follow_after_a_second_and_stay_unconfirmed(void **state)
 {
 	struct world *w = *state;
@@ -729,6 +746,32 @@ static void a_new_address_takes_the_queue_along(void **state)
 	assert_int_equal(counters_of(w).repeated, 0);
 	assert_int_equal(counters_of(w).confirmed, 200);
 	mf_free(second);
+}
+
+static void a_stuck_mf_is_left_for_a_new_address_without_a_word_in_mid_record(void **state)
+{
+	struct world *w = *state;
+	world_set(w);
+	run_until(w, is_up);
+	w->mf->stalled = true;
+	for (int i = 0; i < 2000; i++) // more than the sockets hold
+		send_sized(w, 8000);
+	run_ms(w, 1000);
+	struct mf *second = mf_new(&certs), *first = w->mf;
+	w->destination.port = second->port;
+	world_set(w);
+	run_ms(w, 6900);
+	assert_int_equal(second->connections, 0); // the record may still get out
+	w->mf = second;
+	run_until(w, is_idle);
+	assert_true(second->unique_count > 100);
+	assert_int_equal(second->greatest, w->next_id - 1);
+	first->stalled = false;
+	for (int i = 0; i < 100; i++)
+		mf_poll(first);
+	assert_int_equal(first->closes, 0); // cut, so that it knows its last PDU is not whole
+	assert_int_equal(first->fd, -1);
+	mf_free(first);
 }
 
 static void the_same_settings_again_change_nothing(void **state)
@@ -924,6 +967,7 @@ int main(void)
 		in_a_world(answers_to_other_numbers_do_not_count),
 		in_a_world(a_number_counts_once_and_only_on_its_connection),
 		in_a_world(an_mf_that_falls_silent_is_left_after_time_p2),
+		in_a_world(slow_answers_keep_a_path_alive),
 		in_a_world(without_keepalive_pdus_follow_after_a_second_and_stay_unconfirmed),
 		in_a_world(without_keepalive_a_session_ticket_is_word_enough),
 		in_a_world(a_full_queue_loses_its_oldest),
@@ -931,6 +975,7 @@ int main(void)
 		in_a_world(what_ended_before_it_was_written_is_not_sent),
 		in_a_world(a_removed_destination_confirms_what_was_written_and_closes),
 		in_a_world(a_new_address_takes_the_queue_along),
+		in_a_world(a_stuck_mf_is_left_for_a_new_address_without_a_word_in_mid_record),
 		in_a_world(the_same_settings_again_change_nothing),
 		in_a_world(settings_that_make_no_sense_are_refused_with_a_reason),
 		in_a_world(a_stop_sends_what_is_queued_asks_once_more_and_closes),
