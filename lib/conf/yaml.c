@@ -161,7 +161,8 @@ struct building {
 	struct yaml_document *document;
 	struct problems *problems;
 	struct bytes text;
-	bool stopped; // nothing more can be read: a syntax error, too deep, no memory
+	bool stopped;        // nothing more can be read: a syntax error, too deep, no memory
+	unsigned duplicates; // of the problems: the document can be read on all the same
 
 	const struct yaml_node **keyed; // scratch for check_duplicates
 	size_t keyed_cap;
@@ -299,12 +300,14 @@ static void check_duplicates(struct building *b, const struct yaml_node *map)
 		qsort((void *)b->keyed, count, sizeof *b->keyed, by_key);
 	size_t first = 0;
 	for (size_t i = 1; i < count; i++) {
-		if (strcmp(b->keyed[first]->key, b->keyed[i]->key) != 0)
+		if (strcmp(b->keyed[first]->key, b->keyed[i]->key) != 0) {
 			first = i;
-		else
-			problems_add(b->problems, b->keyed[i]->key_mark, 0,
-				"duplicate key '%s' (first at line %u)", b->keyed[i]->key,
-				b->keyed[first]->key_mark.line);
+			continue;
+		}
+		b->duplicates++;
+		problems_add(b->problems, b->keyed[i]->key_mark, 0,
+			"duplicate key '%s' (first at line %u)", b->keyed[i]->key,
+			b->keyed[first]->key_mark.line);
 	}
 }
 
@@ -475,7 +478,7 @@ struct yaml_document *yaml_parse(struct bytes text, struct problems *problems)
 		(size_t)(b.parser.raw_buffer.end - b.parser.raw_buffer.start));
 	yaml_parser_delete(&b.parser);
 	free((void *)b.keyed);
-	if (problems->count == before && !b.stopped)
+	if (problems->count == before + b.duplicates && !b.stopped)
 		return b.document;
 	yaml_free(b.document);
 	return NULL;

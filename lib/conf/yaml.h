@@ -50,8 +50,9 @@ void problems_add(struct problems *p, struct yaml_mark at, int code, const char 
 
 struct yaml_document;
 
-// Parses `text` (need not be NUL-terminated). NULL when there was any problem; all found are in `problems`. An empty
-// document gives an empty map. Syntax slips that addresses invite (unquoted "[2001:db8::1]:42069", a plain scalar that
+// Parses `text` (need not be NUL-terminated). NULL when there was any problem but
+// duplicate keys, with which a document can be read on so that all its problems are told in one pass: look at
+// problems->count. An empty document gives an empty map. Syntax slips that addresses invite (unquoted "[2001:db8::1]:42069", a plain scalar that
 // ends in ':', tabs) are explained: "quote the address".
 struct yaml_document *yaml_parse(struct bytes text, struct problems *problems);
 

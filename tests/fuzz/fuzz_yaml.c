@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct problems problems;
 	problems_init(&problems, "fuzz.yaml");
 	struct yaml_document *document = yaml_parse(bytes_of(data, size), &problems);
-	FUZZ_CHECK((document != NULL) == (problems.count == 0));
+	FUZZ_CHECK(document || problems.count > 0);
 	if (document)
 		node_walk(yaml_root(document), 0);
 	problems_check(&problems);

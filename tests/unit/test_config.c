@@ -415,6 +415,7 @@ static void a_missing_or_broken_file_is_told(void **state)
 	assert_refused(
 		state, "- a\n", "x2tap.yaml:1:1: error: must be a map of options (key: value)\n");
 	assert_refused(state, LEAST "workers: 99\ntargets: t\n",
+		"x2tap.yaml:5:10: error: workers: '99' is not valid here (number, 1 to 64, or 0: one for each worker lcore of EAL)\n"
 		"x2tap.yaml:6:1: error: duplicate key 'targets' (first at line 2)\n");
 	assert_refused(state, "a: [\n",
 		"x2tap.yaml:2:1: error: did not find expected node content (while parsing a flow node that starts at line 2)\n");
