@@ -88,11 +88,9 @@ static __rte_noinline enum interest look_closely(const struct worker *w,
 }
 
 enum { // offsets in an untagged Ethernet frame with an IPv4 header without options and UDP
-	AT_ETHERTYPE = 12,
-	AT_IPV4 = 14,
+	AT_ETHERTYPE = 12, // then version, header length, type of service
 	AT_TOTAL_LENGTH = 16,
-	AT_FRAGMENT = 20,
-	AT_PROTOCOL = 23,
+	AT_FRAGMENT = 20, // then time to live, protocol
 	AT_SOURCE = 26,
 	AT_DESTINATION = 30,
 	AT_UDP = 34,
@@ -107,10 +105,14 @@ static inline enum interest look(const struct worker *w, const struct target_fil
 {
 	const uint8_t *at = rte_pktmbuf_mtod(m, const uint8_t *);
 	size_t len = m->data_len;
-	if (unlikely(len < AT_UDP_PAYLOAD || load_be16(at + AT_ETHERTYPE) != 0x0800 ||
-		     at[AT_IPV4] != 0x45 || at[AT_PROTOCOL] != 17 ||
-		     (load_be16(at + AT_FRAGMENT) & 0x3fff) != 0 ||
-		     load_be16(at + AT_TOTAL_LENGTH) < 28 || load_be16(at + AT_UDP_LENGTH) < 8))
+	if (unlikely(len < AT_UDP_PAYLOAD))
+		return look_closely(w, f, m, c);
+	// One branch for all: IPv4 without options; no fragment, UDP; lengths that can be.
+	uint32_t others = ((load_be32(at + AT_ETHERTYPE) ^ 0x08004500) & 0xffffff00) |
+	                  ((load_be32(at + AT_FRAGMENT) ^ 0x00000011) & 0x3fff00ff) |
+	                  (load_be16(at + AT_TOTAL_LENGTH) < 28) |
+	                  (load_be16(at + AT_UDP_LENGTH) < 8);
+	if (unlikely(others))
 		return look_closely(w, f, m, c);
 	uint32_t ports = load_be32(at + AT_UDP);
 	uint16_t source_port = (uint16_t)(ports >> 16), destination_port = (uint16_t)ports;
