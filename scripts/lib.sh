@@ -50,6 +50,6 @@ build() {
 	else
 		meson configure "$directory" "$@" >"$log" 2>&1 || { cat "$log"; fail "cannot configure $directory"; }
 	fi
-	ninja -C "$directory" >"$log" 2>&1 || { cat "$log"; fail "$directory does not build"; }
+	ninja -C "$directory" >"$log" 2>&1 || { grep -v '^\[' "$log"; fail "$directory does not build"; }
 	rm -f "$log"
 }

@@ -248,9 +248,9 @@ def expected(frames, identifiers):
 
 
 def reported(message):
-    """The octets of an IRI: those of the message, less a body that is content, or may be: one of no type or of several."""
+    """The octets of an IRI: those of the message, less a body that is content, or may be: one of no type or of two."""
     types = [value.split(";")[0].strip().lower() for value in message.values("content-type")]
-    if not message.body or (len(types) == 1 and types[0] in KEPT_BODIES):
+    if not message.body or (len(set(types)) == 1 and types[0] in KEPT_BODIES):
         return message.octets
     head = message.octets[: message.head_len]
     return re.sub(rb"(?im)^((?:content-length|l)[ \t]*:[ \t]*)[0-9]+", rb"\g<1>0", head, count=1)
