@@ -20,20 +20,22 @@ class Memory:
         self.huge = False
 
     def free_pages(self):
-        return int(re.search(r"HugePages_Free:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text()).group(1))
+        found = re.search(r"HugePages_Free:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text())
+        return int(found.group(1)) if found else 0
 
     @contextlib.contextmanager
     def reserved(self):
-        before = NR_HUGEPAGES.read_text()
+        before = None
+        with contextlib.suppress(OSError):
+            before = NR_HUGEPAGES.read_text()
+            if self.free_pages() < HUGEPAGES:
+                NR_HUGEPAGES.write_text(str(int(before) + HUGEPAGES - self.free_pages()))
+        self.huge = self.free_pages() >= HUGEPAGES
         try:
-            with contextlib.suppress(OSError):
-                if self.free_pages() < HUGEPAGES:
-                    NR_HUGEPAGES.write_text(str(int(before) + HUGEPAGES - self.free_pages()))
-            self.huge = self.free_pages() >= HUGEPAGES
             yield self
         finally:
-            with contextlib.suppress(OSError):
-                if NR_HUGEPAGES.read_text() != before:
+            if before is not None and NR_HUGEPAGES.read_text() != before:
+                with contextlib.suppress(OSError):
                     NR_HUGEPAGES.write_text(before)
 
     def eal(self, lcores, vdevs):
