@@ -234,16 +234,17 @@ static unsigned turn(struct core *core, uint64_t *next_tick_ms, uint64_t *next_c
 }
 
 struct idle_watch {
-	uint64_t received, quiet_since_ms;
+	uint64_t received, quiet_since_ms, turns;
 };
 
-// Whether no frame and no event came for `for_ms`.
+// Whether no frame and no event came for `for_ms`, though every worker looked: on few cores one may wait long for its turn.
 static bool is_quiet(struct core *core, struct idle_watch *watch, unsigned events, uint64_t for_ms)
 {
 	uint64_t now = monotonic_ms(), received = dataplane_received(core->dataplane);
+	uint64_t turns = dataplane_turns(core->dataplane);
 	if (events > 0 || received != watch->received)
-		*watch = (struct idle_watch){received, now};
-	return now - watch->quiet_since_ms >= for_ms;
+		*watch = (struct idle_watch){received, now, turns};
+	return now - watch->quiet_since_ms >= for_ms && turns >= watch->turns + 2;
 }
 
 static bool all_taken(struct core *core)
@@ -288,7 +289,7 @@ void core_open_control(struct core *core)
 enum core_end core_run(struct core *core, uint64_t until_idle_ms)
 {
 	uint64_t next_tick_ms = 0, next_check_ms = 0;
-	struct idle_watch watch = {0, monotonic_ms()};
+	struct idle_watch watch = {0, monotonic_ms(), 0};
 	for (;;) {
 		unsigned events = turn(core, &next_tick_ms, &next_check_ms);
 		apply_orders(core);

@@ -329,3 +329,13 @@ uint64_t dataplane_received(const struct dataplane *d)
 			total += d->workers[i]->paths[p].received;
 	return total;
 }
+
+uint64_t dataplane_turns(const struct dataplane *d)
+{
+	uint64_t least = UINT64_MAX;
+	for (unsigned i = 0; i < d->worker_count; i++) {
+		uint64_t turns = atomic_load_explicit(&d->workers[i]->turns, memory_order_relaxed);
+		least = RTE_MIN(least, turns);
+	}
+	return least;
+}

@@ -85,5 +85,7 @@ void dataplane_port_counters(
 	const struct dataplane *d, size_t index, struct dataplane_port_counters *out);
 void dataplane_totals(const struct dataplane *d, struct dataplane_totals *out);
 uint64_t dataplane_received(const struct dataplane *d); // frames, over all ports
+// How often the worker that had the least time looked at all of its queues.
+uint64_t dataplane_turns(const struct dataplane *d);
 
 #endif

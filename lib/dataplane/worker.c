@@ -382,6 +382,7 @@ int worker_main(void *argument)
 {
 	struct worker *w = argument;
 	struct dataplane *d = w->dataplane;
+	uint64_t turns = 0;
 	rte_rcu_qsbr_thread_online(d->rcu, w->index);
 	while (!atomic_load_explicit(&d->stop, memory_order_relaxed)) {
 		// acquire: pairs with the release in dataplane_publish
@@ -396,6 +397,7 @@ int worker_main(void *argument)
 		if (d->worker_count > 1)
 			take_handovers(w, table);
 		rte_rcu_qsbr_quiescent(d->rcu, w->index);
+		atomic_store_explicit(&w->turns, ++turns, memory_order_relaxed);
 	}
 	// Nobody receives any more: what is on its way between workers is finished, then this worker is.
 	atomic_fetch_sub(&d->receiving, 1);

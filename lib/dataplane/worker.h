@@ -68,6 +68,7 @@ struct worker {
 
 	// the worker writes, the control core reads
 	alignas(CACHE_LINE) struct dataplane_signalling counters;
+	_Atomic uint64_t turns; // looks at all of its queues
 	_Atomic bool finished;
 
 	// the worker alone
