@@ -47,8 +47,9 @@ struct dataplane_signalling {
 	uint64_t excess;        // octets behind a message that are no further message: datagrams
 	uint64_t taken;         // messages that reached the worker that owns their session
 	uint64_t lost_handover; // messages whose owner's ring was full
-	uint64_t target_frames
-		[PACKET_CLASSES]; // LI only: frames of address targets that yield no event, by class
+	// LI only: frames of address targets that yield no event, by class. At most 8 of a burst are looked up, so that a
+	// busy target costs no more than others: it tells that there are some and why they yield nothing, not how many.
+	uint64_t target_frames[PACKET_CLASSES];
 	uint64_t busy_cycles, busy_frames; // TSC cycles spent in polls that found frames
 };
 

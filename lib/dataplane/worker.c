@@ -121,7 +121,10 @@ static inline enum interest look(const struct worker *w, const struct target_fil
 	               (unsigned)target_filter_ipv4(f, load_be32(at + AT_DESTINATION));
 	unsigned special = (unsigned)bit_of(w->special_ports, source_port) |
 	                   (unsigned)bit_of(w->special_ports, destination_port);
-	if (likely(!(hit | special | f->has_ports) &&
+	if (unlikely(f->has_ports))
+		hit |= (unsigned)bit_of(f->udp_ports, source_port) |
+		       (unsigned)bit_of(f->udp_ports, destination_port);
+	if (likely(!(hit | special) &&
 		    !(w->recognise && sip_may_start(at + AT_UDP_PAYLOAD, len - AT_UDP_PAYLOAD))))
 		return NOBODYS;
 	return look_closely(w, f, m, c);
@@ -253,10 +256,6 @@ static uint64_t file_time_ns(const struct worker *w, struct rte_mbuf *frame)
 static void analyse(struct worker *w, const struct path *path, const struct target_table *table,
 	struct candidate *c, uint64_t time_ns)
 {
-	if (!(c->interest & MAY_BE_SIP)) {
-		count_target_frame(w, table, c);
-		return;
-	}
 	struct bytes whole =
 		view_open(w, c->frame, 0, RTE_MIN(c->frame->pkt_len, (uint32_t)SCRATCH_OCTETS));
 	struct packet packet;
@@ -331,8 +330,12 @@ static inline void poll_path(struct worker *w, struct path *path, const struct t
 	forward(path, burst, count);
 	if (unlikely(found > 0)) {
 		uint64_t time_ns = frame_clock_at(&w->dataplane->clock, start);
+		unsigned without_payload = 0;
 		for (uint16_t i = 0; i < found; i++)
-			analyse(w, path, table, &candidates[i], time_ns);
+			if (candidates[i].interest & MAY_BE_SIP)
+				analyse(w, path, table, &candidates[i], time_ns);
+			else if (without_payload++ < TARGET_FRAMES_A_BURST)
+				count_target_frame(w, table, &candidates[i]);
 	}
 	w->counters.busy_frames += count;
 	w->counters.busy_cycles += rte_rdtsc() - start;

@@ -16,10 +16,12 @@
 enum {
 	CACHE_LINE = 64,
 	BURST = 64,
-	TX_RETRIES = 32,          // polls of a full TX queue before the rest of a burst is dropped
-	HANDOVER_RING = 1024,     // messages on their way from one worker to another
-	HANDOVERS_A_TURN = 32,    // bound of the work between two RX polls
-	MESSAGES_A_DATAGRAM = 16, // SIP messages looked at in one datagram
+	TX_RETRIES = 32,       // polls of a full TX queue before the rest of a burst is dropped
+	HANDOVER_RING = 1024,  // messages on their way from one worker to another
+	HANDOVERS_A_TURN = 32, // bound of the work between two RX polls
+	TARGET_FRAMES_A_BURST =
+		8, // that yield no event and are looked up all the same, to count them
+	MESSAGES_A_DATAGRAM = 16,     // SIP messages looked at in one datagram
 	SCRATCH_OCTETS = 65536 + 256, // one frame put together from segments
 	MAX_PATHS = 2 * CONFIG_MAX_PORTS,
 };
