@@ -51,6 +51,18 @@ def number(pdus):
     return pdus
 
 
+def wanted(frames, tasks, timed=True):
+    """What tasks should get of frames. Not timed: the frames come over a live link, so the clock's times are unknown."""
+    pdus = []
+    for order in tasks:
+        for entry in sip_oracle.expected(frames, order["targetIdentifiers"]):
+            pdu = of_message(frames[entry["frame"] - 1], entry.get("part", 0), entry["direction"], order)
+            if not timed:
+                del pdu["time_ns"]
+            pdus.append(pdu)
+    return number(pdus)
+
+
 def by_context(pdus):
     """PDUs by task and correlation id, in order of their sequence numbers: what does not depend on the workers."""
     contexts = {}
@@ -63,7 +75,7 @@ def by_context(pdus):
 
 def describe(pdu):
     start = pdu["octets"][:60].split(b"\r\n")[0].decode("utf-8", "replace")
-    return f"{start!r} seq {pdu['seq']} direction {pdu['direction']} time {pdu['time_ns']}"
+    return f"{start!r} seq {pdu['seq']} direction {pdu['direction']} time {pdu.get('time_ns')}"
 
 
 def first_difference(wanted, found):

@@ -56,7 +56,7 @@ def run(path, content, workers):
         vdevs, ports, (back, out) = x2.file_pair(directory, path)
         tap = x2.Tap(directory, tasks + x2.CONTROL_TASKS, {x2.DID: mf}, workers, vdevs, ports)
         tap.run("--until-idle", "0.2")
-        mf.stop()
+        equal(mf.stop(), 0, f"x2mf, which counts numbers and looks at every octet: {x2.said(mf.process)}")
         same_frames(frames, out)
         same_frames([], back)
         difference = iri.first_difference(wanted, mf.iri())

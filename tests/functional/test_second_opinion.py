@@ -12,7 +12,6 @@ import dissect
 import iri
 import load
 import pcap
-import sip_oracle
 import x2tap_test as x2
 from tap import case, equal, main, say
 
@@ -57,16 +56,6 @@ class OpensslMf:
         return bytes(self.received)
 
 
-def wanted_of(frames, tasks):
-    wanted = []
-    for order in tasks:
-        for entry in sip_oracle.expected(frames, order["targetIdentifiers"]):
-            wanted.append(
-                iri.of_message(frames[entry["frame"] - 1], entry.get("part", 0), entry["direction"], order)
-            )
-    return iri.number(wanted)
-
-
 result = {}
 
 
@@ -87,7 +76,7 @@ def run():
         tap.run("--until-idle", "0.5")
         pdus, rest = x2_peer.split(mf.everything())
         equal(rest, b"", "octets after the last PDU")
-        result.update(frames=frames, tasks=tasks, pdus=pdus, wanted=wanted_of(frames, tasks))
+        result.update(frames=frames, tasks=tasks, pdus=pdus, wanted=iri.wanted(frames, tasks))
         scratch = pathlib.Path(directory) / "pdus.pcap"
         result["dissected"] = dissect.with_tshark(pdus, scratch)
     return result
