@@ -35,6 +35,11 @@ static const char target_text[] = "format: 1\n"
 				  "    targetIdentifiers:\n"
 				  "      - ipv4Address: 192.0.2.10\n"
 				  "    deliveryType: X2Only\n"
+				  "    listOfDIDs: [19867c20-8c94-473e-b9bd-8b72b7b05fd4]\n"
+				  "  - xId: 29f28e1c-f230-486a-a860-f5a784ab9174\n"
+				  "    targetIdentifiers:\n"
+				  "      - udpPort: 40000\n"
+				  "    deliveryType: X2Only\n"
 				  "    listOfDIDs: [19867c20-8c94-473e-b9bd-8b72b7b05fd4]\n";
 
 static const char sip_text[] = "INVITE sip:bob@example.com SIP/2.0\r\n"
@@ -62,8 +67,10 @@ static unsigned next_random(struct fixture *f)
 static struct target_table *make_table(const struct hash_key *key)
 {
 	static const struct numbering numbering;
-	const struct target_rules rules = {
-		.numbering = &numbering, .capacity = 1000, .max_size = 1 << 20};
+	const struct target_rules rules = {.numbering = &numbering,
+		.capacity = 1000,
+		.max_size = 1 << 20,
+		.allow_wide_targets = true};
 	struct problems problems;
 	struct target_changes changes;
 	struct error error;
@@ -397,6 +404,40 @@ static void the_short_way_through_classification_comes_to_the_same_as_the_long_o
 		totals_after.signalling.datagrams - totals_before.signalling.datagrams, datagrams);
 }
 
+// Frames of nobody's address to `port`, and how many of them were found to be a target's.
+static uint64_t target_frames_among(struct fixture *f, uint16_t port)
+{
+	struct dataplane_port_counters c;
+	struct dataplane_totals before, after;
+	struct rte_mbuf *frames[100];
+	uint8_t octets[ROOM];
+	size_t len = write_udp(octets, sizeof octets, 0, port, bytes_of_text("nothing to see"));
+	memcpy(octets + 26, "\xcb\x00\x71\x07", 4);
+	dataplane_port_counters(f->dataplane, 0, &c);
+	dataplane_totals(f->dataplane, &before);
+	for (unsigned i = 0; i < 100; i++)
+		frames[i] = make_frame(f, octets, len, ROOM);
+	assert_int_equal(rte_ring_enqueue_bulk(f->in, (void **)frames, 100, NULL), 100);
+	wait_for_frames(f, c.received + 100);
+	for (unsigned ms = 0; ms < 100; ms++) { // the last burst is looked at after it was sent on
+		usleep(1000);
+		dataplane_totals(f->dataplane, &after);
+		if (after.signalling.target_frames[PACKET_UDP] >
+			before.signalling.target_frames[PACKET_UDP])
+			break;
+	}
+	assert_int_equal(rte_ring_dequeue_bulk(f->out, (void **)frames, 100, NULL), 100);
+	rte_pktmbuf_free_bulk(frames, 100);
+	return after.signalling.target_frames[PACKET_UDP] -
+	       before.signalling.target_frames[PACKET_UDP];
+}
+
+static void a_task_of_a_port_alone_finds_its_frames(void **state)
+{
+	assert_true(target_frames_among(*state, 40000) > 0);
+	assert_int_equal(target_frames_among(*state, 40001), 0);
+}
+
 static void a_full_tx_queue_drops_counted_and_keeps_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -438,6 +479,7 @@ int main(void)
 		cmocka_unit_test(targets_messages_among_them_became_events),
 		cmocka_unit_test(
 			the_short_way_through_classification_comes_to_the_same_as_the_long_one),
+		cmocka_unit_test(a_task_of_a_port_alone_finds_its_frames),
 		cmocka_unit_test(a_full_tx_queue_drops_counted_and_keeps_nothing),
 	};
 	int failed = cmocka_run_group_tests_name("dataplane", tests, set_up, tear_down);
