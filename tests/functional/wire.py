@@ -6,6 +6,7 @@ The tap's ends have a namespace of their own: else the kernel would answer in th
 """
 
 import contextlib
+import json
 import os
 import pathlib
 import subprocess
@@ -27,24 +28,28 @@ class Wire:
         self.caller, self.tap, self.callee = (f"x2-{os.getpid()}-{name}" for name in ("caller", "tap", "callee"))
 
     def inside(self, namespace):
-        return ["ip", "netns", "exec", namespace]
+        # Not "ip netns exec": it mounts a /sys of its own, which cannot be done where / is no mount point (chroot).
+        return ["nsenter", f"--net=/run/netns/{namespace}"]
 
     def run(self, namespace, *command):
-        subprocess.run([*self.inside(namespace), *command], check=True, capture_output=True)
+        done = subprocess.run([*self.inside(namespace), *command], capture_output=True, text=True)
+        if done.returncode:
+            raise AssertionError(f"{' '.join(command)} in {namespace}: {done.stderr}")
+        return done.stdout
 
     def set_up(self):
         for namespace in (self.caller, self.tap, self.callee):
             ip("netns", "add", namespace)
-            ip("-n", namespace, "link", "set", "lo", "up")
+            self.run(namespace, "ip", "link", "set", "lo", "up")
         for namespace, end in ((self.caller, "a"), (self.callee, "b")):
             ip("link", "add", "wire", "netns", namespace, "type", "veth", "peer", "name", end, "netns", self.tap)
             self.run(self.tap, "sysctl", "-qw", f"net.ipv6.conf.{end}.disable_ipv6=1")
             for name, device in ((namespace, "wire"), (self.tap, end)):
                 self.run(name, "ethtool", "-K", device, "tx", "off", "rx", "off", "gro", "off", "gso", "off", "tso", "off")
-                ip("-n", name, "link", "set", "dev", device, "up")
+                self.run(name, "ip", "link", "set", "dev", device, "up")
         for namespace, number in ((self.caller, CALLER), (self.callee, CALLEE)):
-            ip("-n", namespace, "addr", "add", f"192.0.2.{number}/24", "dev", "wire")
-            ip("-n", namespace, "addr", "add", f"2001:db8::{number}/64", "dev", "wire", "nodad")
+            self.run(namespace, "ip", "addr", "add", f"192.0.2.{number}/24", "dev", "wire")
+            self.run(namespace, "ip", "addr", "add", f"2001:db8::{number}/64", "dev", "wire", "nodad")
 
     def take_down(self):
         for namespace in (self.caller, self.tap, self.callee):
@@ -58,8 +63,8 @@ class Wire:
 
     def received(self, namespace, device="wire"):
         """Frames that an end has received so far."""
-        path = f"/sys/class/net/{device}/statistics/rx_packets"
-        return int(subprocess.run([*self.inside(namespace), "cat", path], check=True, capture_output=True).stdout)
+        shown = json.loads(self.run(namespace, "ip", "-json", "-stats", "link", "show", "dev", device))
+        return shown[0]["stats64"]["rx"]["packets"]
 
     def replay(self, directory, capture, rate):
         """Sends a capture from the caller's end at so many frames a second."""
@@ -70,7 +75,7 @@ class Wire:
 @contextlib.contextmanager
 def wire():
     x2.need_root()
-    x2.need_tool("ip", "ethtool", "sysctl")
+    x2.need_tool("ip", "ethtool", "sysctl", "nsenter")
     w = Wire()
     try:
         w.set_up()

@@ -275,7 +275,7 @@ class Tap:
         self.directory = pathlib.Path(directory)
         self.workers = workers
         self.vdevs = list(vdevs)
-        self.inside = list(inside)  # "ip netns exec NAME"
+        self.inside = list(inside)  # "nsenter --net=..."
         self.name = name
         self.targets = self.directory / f"{name}-targets.yaml"
         self.config = self.directory / f"{name}.yaml"
