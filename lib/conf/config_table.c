@@ -1,5 +1,7 @@
 #include "config_table.h"
 
+#include "nearest.h"
+
 #define SIZE_OF(type, member) sizeof(((struct type *)NULL)->member)
 #define IN(type, member) .offset = offsetof(struct type, member), .size = SIZE_OF(type, member)
 #define CONFIG(member) IN(config, member)
@@ -296,56 +298,15 @@ bool section_is_planned(const char *name)
 
 // --- the nearest key -----------------------------------------------------------------------------------------
 
-enum { KEY_MAX = 32 }; // octets; a longer unknown key is near to none
-
-static size_t least_of(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
-// Octets to insert, delete or replace that make one from the other (Levenshtein).
-static size_t key_distance(const char *a, const char *b)
-{
-	size_t b_len = strlen(b);
-	size_t row[KEY_MAX + 1];
-	for (size_t j = 0; j <= b_len; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i]; i++) {
-		size_t diagonal = row[0];
-		row[0] = i + 1;
-		for (size_t j = 1; j <= b_len; j++) {
-			size_t replaced = diagonal + (a[i] != b[j - 1]);
-			diagonal = row[j];
-			row[j] = least_of(replaced, least_of(row[j], row[j - 1]) + 1);
-		}
-	}
-	return row[b_len];
-}
-
-struct nearest {
-	const char *key;
-	size_t distance;
-};
-
-static void nearest_try(struct nearest *best, const char *name, const char *key)
-{
-	size_t distance = key_distance(key, name);
-	if (distance < best->distance)
-		*best = (struct nearest){key, distance};
-}
-
 const char *key_nearest(enum section_name section, const char *name)
 {
-	size_t len = strlen(name);
-	if (len > KEY_MAX)
-		return NULL;
-	struct nearest best = {NULL, len / 3 + 2}; // a third may be wrong, and one more
+	struct nearest nearest = nearest_to(name);
 	for (size_t i = 0; i < OPTIONS; i++)
 		if (section_holds(section, &options[i]))
-			nearest_try(&best, name, options[i].name);
+			nearest_try(&nearest, options[i].name);
 	for (size_t i = SECTION_TOP + 1; section == SECTION_TOP && i < SECTIONS; i++)
-		nearest_try(&best, name, sections[i].name);
-	return best.key;
+		nearest_try(&nearest, sections[i].name);
+	return nearest.found;
 }
 
 // --- in words ------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "nearest.h"
 #include "target_reading.h"
 #include "x2_pdu.h"
 
@@ -533,7 +534,10 @@ static const struct form *form_of(
 	for (size_t i = 0; i < FORMS; i++)
 		if (strcmp(forms[i].name, value->key) == 0)
 			return &forms[i];
-	const char *near = name_nearest(value->key, forms, sizeof *forms, FORMS);
+	struct nearest nearest = nearest_to(value->key);
+	for (size_t i = 0; i < FORMS; i++)
+		nearest_try(&nearest, forms[i].name);
+	const char *near = nearest.found;
 	target_complain(r, value->key_mark, X1_SYNTAX, place,
 		"X1 knows no target identifier '%.64s'%s%s%s", value->key,
 		near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "nearest.h"
 #include "target_reading.h"
 
 // --- what every part of the pass needs -----------------------------------------------------------------------
@@ -80,7 +81,10 @@ void check_keys(struct reading *r, const struct place *place, const struct yaml_
 	for (const struct yaml_node *n = map->first; n; n = n->next) {
 		if (key_find(keys, count, n->key))
 			continue;
-		const char *near = name_nearest(n->key, keys, sizeof *keys, count);
+		struct nearest nearest = nearest_to(n->key);
+		for (size_t i = 0; i < count; i++)
+			nearest_try(&nearest, keys[i].name);
+		const char *near = nearest.found;
 		target_complain(r, n->key_mark, X1_SYNTAX, place, "unknown key '%.64s'%s%s%s",
 			n->key, near ? " (did you mean '" : "", near ? near : "",
 			near ? "'?)" : "");

@@ -72,9 +72,6 @@ static inline struct bytes node_text(const struct yaml_node *scalar)
 	return bytes_of(scalar->text, scalar->len);
 }
 
-// The name in a table of names (the distance from one to the next is `stride` octets) that `name` most likely means, or NULL.
-const char *name_nearest(const char *name, const void *names, size_t stride, size_t count);
-
 // What an identifier narrows down. A task has at most one of each.
 enum dimension { DIMENSION_ADDRESS, DIMENSION_PORT, DIMENSION_PARTY, DIMENSIONS };
 enum dimension identifier_dimension(enum identifier_type type);

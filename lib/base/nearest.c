@@ -1,4 +1,6 @@
-#include "target_reading.h"
+#include "nearest.h"
+
+#include "bytes.h"
 
 enum { NAME_MAX_LEN = 40 }; // octets; a longer name is near to none
 
@@ -7,8 +9,8 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-// How many octets must be added, removed or replaced to make `b` of `a`, whatever their case (Levenshtein). Both are at
-// most NAME_MAX_LEN long.
+// How many octets must be added, removed or replaced to make `b` of `a`, whatever their case (Levenshtein). `b` is at most
+// NAME_MAX_LEN long.
 static size_t distance(const char *a, const char *b)
 {
 	size_t costs[NAME_MAX_LEN + 1], b_len = strlen(b);
@@ -26,19 +28,19 @@ static size_t distance(const char *a, const char *b)
 	return costs[b_len];
 }
 
-const char *name_nearest(const char *name, const void *names, size_t stride, size_t count)
+struct nearest nearest_to(const char *name)
 {
-	const char *found = NULL;
-	if (strlen(name) > NAME_MAX_LEN)
-		return NULL;
-	size_t bound = strlen(name) / 3 + 2;
-	for (size_t i = 0; i < count; i++) {
-		const char *known = *(const char *const *)((const uint8_t *)names + i * stride);
-		size_t d = distance(name, known);
-		if (d < bound) {
-			bound = d;
-			found = known;
-		}
+	size_t len = strlen(name);
+	return (struct nearest){name, NULL, len > NAME_MAX_LEN ? 0 : len / 3 + 2};
+}
+
+void nearest_try(struct nearest *n, const char *known)
+{
+	if (n->bound == 0)
+		return;
+	size_t d = distance(known, n->name);
+	if (d < n->bound) {
+		n->bound = d;
+		n->found = known;
 	}
-	return found;
 }
