@@ -149,6 +149,11 @@ static int drop_root(const struct config *config)
 		return -ENOENT;
 	}
 	gid_t gid = group ? group->gr_gid : user->pw_gid;
+	// Whom x2tap becomes may ask it, too.
+	if (user && config->control.socket && config->control.socket[0] &&
+		chown(config->control.socket, user->pw_uid, (gid_t)-1) != 0 && errno != ENOENT)
+		log_line(LOG_WARNING, "control.socket: cannot be given to user '%s': %s",
+			config->user, strerror(errno));
 	if ((user ? initgroups(config->user, gid) : setgroups(0, NULL)) != 0 || setgid(gid) != 0 ||
 		(user && setuid(user->pw_uid) != 0)) {
 		log_line(LOG_ERROR, "user, group: root cannot be dropped: %s", strerror(errno));
