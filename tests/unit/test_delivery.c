@@ -783,7 +783,11 @@ static void a_stuck_mf_is_left_for_a_new_address_without_a_word_in_mid_record(vo
 	first->stalled = false;
 	for (int i = 0; i < 100; i++)
 		mf_poll(first);
-	assert_int_equal(first->closes, 0); // cut, so that it knows its last PDU is not whole
+	// Cut within a record, so that it knows its last PDU is not whole; or, where the kernel had room for the rest of the
+	// record after all, closed behind it. Nothing that it could read ends within a PDU.
+	assert_true(first->closes <= 1);
+	assert_true(first->whole_records);
+	assert_int_equal(first->stream_len, 0);
 	assert_int_equal(first->fd, -1);
 	mf_free(first);
 }
