@@ -110,6 +110,16 @@ static void watch_destinations(struct core *core)
 	}
 }
 
+// Answers the clients that have waited longest.
+static void answer_first(struct core *core, size_t count, const struct text *answer)
+{
+	for (size_t i = 0; i < count; i++)
+		control_answer(core->control, core->reload_tickets[i], answer);
+	core->reload_count -= count;
+	memmove(core->reload_tickets, core->reload_tickets + count,
+		core->reload_count * sizeof *core->reload_tickets);
+}
+
 static void answer_reload(struct core *core, const struct orders_result *result)
 {
 	struct text answer = {0};
@@ -130,10 +140,14 @@ static void answer_reload(struct core *core, const struct orders_result *result)
 			orders_generation(core->orders), result->changes.added,
 			result->changes.changed, result->changes.removed, result->changes.same);
 	text_add(&answer, "}");
-	for (size_t i = 0; i < core->reload_count; i++)
-		control_answer(core->control, core->reload_tickets[i], &answer);
-	core->reload_count = 0;
+	answer_first(core, core->reload_due, &answer);
 	text_free(&answer);
+	core->reload_due = result->repeated ? core->reload_count : 0;
+	if (!result->repeated && core->reload_count > 0) {
+		text_add(&answer, "{\"ok\":false,\"error\":\"the reload cannot be started\"}");
+		answer_first(core, core->reload_count, &answer);
+		text_free(&answer);
+	}
 }
 
 static bool answer_control(void *context, enum control_role role, const char *request,
@@ -166,6 +180,9 @@ static bool answer_control(void *context, enum control_role role, const char *re
 			return true;
 		}
 		core->reload_tickets[core->reload_count++] = ticket;
+		if (result ==
+			0) // otherwise the load that is running may have read the files before they changed
+			core->reload_due = core->reload_count;
 		return false;
 	} else {
 		text_add(answer,
@@ -256,22 +273,20 @@ static bool all_taken(struct core *core)
 }
 
 // Workers finish what they hold, its IRI are taken, then everything is sent and confirmed, or the time is over.
-static enum core_end stop_in_order(struct core *core)
+static enum core_end stop_in_order(struct core *core, uint64_t patience_ms)
 {
 	uint64_t next_tick_ms = 0, next_check_ms = 0;
 	dataplane_stop(core->dataplane);
 	while (!dataplane_stopped(core->dataplane) || !all_taken(core))
 		turn(core, &next_tick_ms, &next_check_ms);
-	uint64_t end_ms = monotonic_ms() + core->config->shutdown_timeout_ms;
+	uint64_t end_ms = monotonic_ms() + patience_ms;
 	delivery_stop(core->delivery);
 	while (!delivery_stopped(core->delivery) && monotonic_ms() < end_ms)
 		turn(core, &next_tick_ms, &next_check_ms);
 	if (delivery_idle(core->delivery))
 		return CORE_END_DELIVERED;
-	delivery_give_up(core->delivery);
-	log_line(LOG_ERROR,
-		"stopped with IRI that were not delivered or not confirmed within shutdown_timeout (%u ms)",
-		core->config->shutdown_timeout_ms);
+	delivery_give_up(
+		core->delivery); // told by exit code 3 alone: the general log is the same with and without targets
 	return CORE_END_REMAINS;
 }
 
@@ -288,7 +303,9 @@ void core_open_control(struct core *core)
 
 enum core_end core_run(struct core *core, uint64_t until_idle_ms)
 {
+	enum { GOODBYE_MS = 200 }; // for connections to be closed properly once the time is over
 	uint64_t next_tick_ms = 0, next_check_ms = 0;
+	uint64_t patience_ms = core->config->shutdown_timeout_ms;
 	struct idle_watch watch = {0, monotonic_ms(), 0};
 	for (;;) {
 		unsigned events = turn(core, &next_tick_ms, &next_check_ms);
@@ -297,10 +314,12 @@ enum core_end core_run(struct core *core, uint64_t until_idle_ms)
 			break;
 		if (!until_idle_ms || !is_quiet(core, &watch, events, until_idle_ms))
 			continue;
-		bool waited_enough = monotonic_ms() - watch.quiet_since_ms >=
-		                     until_idle_ms + core->config->shutdown_timeout_ms;
-		if (delivery_idle(core->delivery) || waited_enough)
+		if (delivery_idle(core->delivery))
 			break;
+		if (monotonic_ms() - watch.quiet_since_ms >= until_idle_ms + patience_ms) {
+			patience_ms = GOODBYE_MS; // it has been waited for already
+			break;
+		}
 	}
-	return stop_in_order(core);
+	return stop_in_order(core, patience_ms);
 }

@@ -35,8 +35,9 @@ struct core {
 	uint8_t *pdu;                                 // IRI_MAX_PDU octets
 	int signals;                                  // a signalfd for SIGINT, SIGTERM and SIGHUP
 	uint64_t started_ms;                          // monotonic
-	unsigned reload_tickets[CONTROL_MAX_CLIENTS]; // x2ctl clients that wait for the load
+	unsigned reload_tickets[CONTROL_MAX_CLIENTS]; // x2ctl clients that wait for a load
 	size_t reload_count;
+	size_t reload_due; // of these, the first, for the one that is running; the others came later, for the next
 };
 
 enum core_end { CORE_END_DELIVERED, CORE_END_REMAINS };

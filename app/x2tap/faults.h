@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <time.h>
 
-enum { FAULTS_MAX = 272, FAULT_NAME = 64, FAULT_TEXT = 512 };
+enum { FAULTS_MAX = 528, FAULT_NAME = 80, FAULT_TEXT = 512 };
 
 struct fault {
 	char name[FAULT_NAME]; // "targets", "tls", "destination 19867c20-..."

@@ -1,5 +1,6 @@
 // x2tap: options, start order, stop order.
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <rte_eal.h>
@@ -56,6 +57,23 @@ static void warn_of_long_headers(const struct config *config, const struct targe
 	}
 }
 
+// Whether the tasks fit the tables that are taken for the configured capacity.
+static bool fits_table(
+	const struct config *config, struct target_set *set, const struct numbering *numbering)
+{
+	static const struct hash_key any_key;
+	struct target_changes changes;
+	struct error error;
+	struct target_table *table = NULL;
+	if (target_set_adopt(set, NULL, config->targets.capacity, &changes, &error) == 0)
+		table = target_table_new(
+			set, config->targets.capacity, &any_key, numbering, &error);
+	if (!table)
+		fprintf(stderr, "%s: %s\n", config->targets.file, error.text);
+	target_table_free(table);
+	return table != NULL;
+}
+
 static bool check_targets(const struct config *config)
 {
 	struct numbering numbering = numbering_of(config);
@@ -73,16 +91,16 @@ static bool check_targets(const struct config *config)
 	target_text_free(text);
 	if (problems.text)
 		fputs(problems.text, stderr);
-	if (set) {
+	if (!set)
+		fprintf(stderr, "%u error%s, the file would not be loaded\n", problems.count,
+			problems.count == 1 ? "" : "s");
+	problems_fini(&problems);
+	bool good = set && fits_table(config, set, &numbering);
+	if (good) {
 		warn_of_long_headers(config, set);
 		printf("%s: good, %zu tasks, %zu destinations\n", config->targets.file,
 			set->task_count, set->destination_count);
-	} else {
-		fprintf(stderr, "%u error%s, the file would not be loaded\n", problems.count,
-			problems.count == 1 ? "" : "s");
 	}
-	problems_fini(&problems);
-	bool good = set != NULL;
 	target_set_free(set);
 	return good;
 }
@@ -127,7 +145,7 @@ static void keep_memory_private(void)
 #endif
 }
 
-static int drop_root(const struct config *config)
+static int drop_root(const struct config *config, bool has_socket)
 {
 	if (!config->user && !config->group)
 		return 0;
@@ -150,8 +168,9 @@ static int drop_root(const struct config *config)
 	}
 	gid_t gid = group ? group->gr_gid : user->pw_gid;
 	// Whom x2tap becomes may ask it, too.
-	if (user && config->control.socket && config->control.socket[0] &&
-		chown(config->control.socket, user->pw_uid, (gid_t)-1) != 0 && errno != ENOENT)
+	if (user && has_socket &&
+		fchownat(AT_FDCWD, config->control.socket, user->pw_uid, (gid_t)-1,
+			AT_SYMLINK_NOFOLLOW) != 0)
 		log_line(LOG_WARNING, "control.socket: cannot be given to user '%s': %s",
 			config->user, strerror(errno));
 	if ((user ? initgroups(config->user, gid) : setgroups(0, NULL)) != 0 || setgid(gid) != 0 ||
@@ -159,6 +178,7 @@ static int drop_root(const struct config *config)
 		log_line(LOG_ERROR, "user, group: root cannot be dropped: %s", strerror(errno));
 		return -errno;
 	}
+	keep_memory_private(); // the kernel forgets it when the user changes
 	log_line(LOG_NOTICE, "now running as user %u, group %u", (unsigned)geteuid(),
 		(unsigned)getegid());
 	return 0;
@@ -202,6 +222,36 @@ static void show_broken_laws(const struct core *core)
 	text_free(&laws);
 }
 
+static bool has_lossless_port(const struct config *config)
+{
+	for (size_t i = 0; i < config->port_count; i++)
+		if (config->ports[i].lossless)
+			return true;
+	return false;
+}
+
+// The first load of orders. A link does not wait for it longer than a second: a long one is taken over when it is done.
+// Files can wait.
+static void load_first(struct core *core)
+{
+	enum { PATIENCE_MS = 1000 };
+	struct orders_result result;
+	int error = orders_load(core->orders);
+	if (error != 0) {
+		fault_raise(&core->faults, "targets",
+			"the target file cannot be loaded: %s; nothing is intercepted",
+			strerror(-error));
+		return;
+	}
+	uint64_t end_ms = monotonic_ms() + PATIENCE_MS;
+	bool wait = has_lossless_port(core->config);
+	while (!orders_apply(core->orders, NULL, core->delivery, &core->faults, &result)) {
+		if (!wait && monotonic_ms() >= end_ms)
+			return;
+		usleep(1000);
+	}
+}
+
 static int run(const struct options *options, const struct config *config, int signals)
 {
 	enum { SEQUENCE_CONTEXTS = 1 << 20 };
@@ -229,15 +279,11 @@ static int run(const struct options *options, const struct config *config, int s
 		goto end;
 	}
 	core_open_control(&core);
-	if (drop_root(config) != 0)
+	if (drop_root(config, core.control != NULL) != 0)
 		goto end;
 
 	// From here on nothing stops forwarding: what is wrong with orders, certificates or MFs is a fault.
-	struct orders_result result;
-	if (orders_load(core.orders) == 0) {
-		while (!orders_apply(core.orders, NULL, core.delivery, &core.faults, &result))
-			usleep(1000);
-	}
+	load_first(&core);
 	struct target_table *table = orders_take_table(core.orders, &error);
 	if (!table || dataplane_start(core.dataplane, table, &error) != 0) {
 		log_line(LOG_ERROR, "%s", error.text);

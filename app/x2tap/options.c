@@ -97,9 +97,9 @@ enum options_result options_parse(int argc, char **argv, struct options *out)
 		case UNTIL_IDLE:
 			out->until_idle_s = strtod(optarg, &end);
 			if (*end || end == optarg ||
-				!(out->until_idle_s > 0 && out->until_idle_s < 1e6)) {
+				!(out->until_idle_s >= 0.001 && out->until_idle_s < 1e6)) {
 				fprintf(stderr,
-					"x2tap: --until-idle: '%s' is no number of seconds above 0\n",
+					"x2tap: --until-idle: '%s' is no number of seconds from 0.001 to 1000000\n",
 					optarg);
 				return OPTIONS_WRONG;
 			}

@@ -14,6 +14,7 @@ struct load {
 	struct target_table *table;
 	struct target_changes changes;
 	struct tls_context *tls;
+	uint64_t tls_fingerprint;
 	struct error tls_error;
 	struct problems problems;
 	struct error error; // the file could not be read, or there is no room for it
@@ -33,6 +34,7 @@ struct orders {
 	struct target_table *table;                 // not yet taken over by the data path
 	const struct config_destination **settings; // one for each destination of `set`
 	struct tls_context *tls;
+	uint64_t tls_fingerprint;
 	char *problems; // of the last load
 	char tls_problem[ERROR_TEXT];
 	unsigned generation;
@@ -113,7 +115,10 @@ static void load_targets(struct orders *o, struct load *l)
 {
 	struct target_rules rules = target_rules_of(o->config, &o->numbering);
 	struct bytes text;
-	if (target_file_read(o->config->targets.file, &rules, &text, &l->error) != 0)
+	int result = target_file_read(o->config->targets.file, &rules, &text, &l->error);
+	if (result == -EFBIG) // the size tells how many there are: for the LI side
+		problems_add(&l->problems, (struct yaml_mark){0}, 0, "%s", l->error.text);
+	if (result != 0)
 		return;
 	l->set = target_file_parse(text, &rules, &l->problems);
 	target_text_free(text);
@@ -128,8 +133,25 @@ static void load_targets(struct orders *o, struct load *l)
 	if (l->table)
 		return;
 refuse:
+	problems_add(&l->problems, (struct yaml_mark){0}, 0, "%s", l->error.text);
 	target_set_free(l->set);
 	l->set = NULL;
+}
+
+// Of all that a TLS context stands on, so that a reload without new certificates leaves the connections alone.
+static uint64_t tls_fingerprint(const struct tls_files *files)
+{
+	const char *const paths[] = {files->cert, files->key, files->ca, files->crl};
+	uint64_t print = FNV1A_START;
+	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+		FILE *f = paths[i] ? fopen(paths[i], "rbe") : NULL;
+		for (int c; f && (c = getc(f)) != EOF;)
+			print = (print ^ (uint64_t)c) * 0x100000001b3; // FNV-1a
+		print = (print ^ 0x100u) * 0x100000001b3; // the end of a file is no octet of one
+		if (f)
+			fclose(f);
+	}
+	return print;
 }
 
 static void *load_main(void *argument)
@@ -139,6 +161,7 @@ static void *load_main(void *argument)
 	problems_init(&l->problems, o->config->targets.file);
 	if (o->config->tls.cert) {
 		struct tls_files files = tls_files_of(o->config);
+		l->tls_fingerprint = tls_fingerprint(&files);
 		l->tls = tls_client_context_new(&files, &l->tls_error);
 	}
 	load_targets(o, l);
@@ -191,7 +214,7 @@ static int set_destination(struct delivery *delivery, const struct destination *
 	char did[UUID_TEXT], name[FAULT_NAME];
 	struct error error;
 	uuid_format(&d->did, did);
-	snprintf(name, sizeof name, "destination %s", did);
+	snprintf(name, sizeof name, "settings of destination %s", did);
 	if (!c) {
 		fault_raise(faults, name,
 			"it has no entry under `destinations` in x2tap.yaml, so the name that its certificate must carry is not known: "
@@ -224,41 +247,38 @@ static void remove_destination(
 {
 	char text[UUID_TEXT], name[FAULT_NAME];
 	uuid_format(did, text);
-	snprintf(name, sizeof name, "destination %s", text);
 	delivery_remove(delivery, did);
+	snprintf(name, sizeof name, "settings of destination %s", text);
+	fault_clear(faults, name);
+	snprintf(name, sizeof name, "destination %s", text);
 	fault_clear(faults, name);
 }
 
-static void expire_ended(
-	struct delivery *delivery, const struct target_set *old, const struct target_set *fresh)
+// Whether the order that a queued PDU was made under is over in the set that comes into force.
+static bool has_ended(const void *context, uint64_t owner)
 {
-	for (size_t i = 0; i < old->task_count; i++) {
-		const struct task *t = &old->tasks[i];
-		const struct task *now =
-			t->slot < fresh->slot_limit ? fresh->by_slot[t->slot] : NULL;
-		if (!now || now->generation != t->generation)
-			delivery_expire(delivery, (uint64_t)t->slot << 32 | t->generation);
-	}
+	const struct target_set *fresh = context;
+	uint32_t slot = (uint32_t)(owner >> 32);
+	const struct task *now = slot < fresh->slot_limit ? fresh->by_slot[slot] : NULL;
+	return !now || now->generation != (uint32_t)owner;
 }
 
-static void take_over(struct orders *o, struct dataplane *dataplane, struct delivery *delivery,
+static bool take_over(struct orders *o, struct dataplane *dataplane, struct delivery *delivery,
 	struct faults *faults)
 {
 	struct load *l = &o->load;
 	const struct config_destination **settings =
 		calloc(l->set->destination_count + 1, sizeof *settings);
-	if (!settings) {
-		fault_raise(faults, "targets",
-			"no memory to take the target file over; what was in force stays");
-		return;
-	}
+	if (!settings)
+		return false;
 	for (size_t i = 0; i < l->set->destination_count; i++) {
 		const struct config_destination *c =
 			settings_of(o->config, &l->set->destinations[i].did);
 		if (set_destination(delivery, &l->set->destinations[i], c, faults) == 0)
 			settings[i] = c;
 	}
-	expire_ended(delivery, o->set, l->set);
+	if (l->changes.changed + l->changes.removed > 0)
+		delivery_expire_if(delivery, has_ended, l->set);
 	for (size_t i = 0; i < o->set->destination_count; i++)
 		if (!has_destination(l->set, &o->set->destinations[i].did))
 			remove_destination(delivery, &o->set->destinations[i].did, faults);
@@ -275,7 +295,7 @@ static void take_over(struct orders *o, struct dataplane *dataplane, struct deli
 	o->generation++;
 	l->set = NULL;
 	l->table = NULL;
-	fault_clear(faults, "targets");
+	return true;
 }
 
 static void take_over_tls(struct orders *o, struct delivery *delivery, struct faults *faults)
@@ -291,10 +311,13 @@ static void take_over_tls(struct orders *o, struct delivery *delivery, struct fa
 			       : "nothing connects, IRI wait in their queues");
 		return;
 	}
-	delivery_set_context(delivery, l->tls);
-	tls_context_free(o->tls);
-	o->tls = l->tls;
-	l->tls = NULL;
+	if (!o->tls || l->tls_fingerprint != o->tls_fingerprint) {
+		delivery_set_context(delivery, l->tls);
+		tls_context_free(o->tls);
+		o->tls = l->tls;
+		o->tls_fingerprint = l->tls_fingerprint;
+		l->tls = NULL;
+	}
 	fault_clear(faults, "tls");
 	int days = tls_context_days_left(o->tls);
 	if (days < 30)
@@ -316,11 +339,13 @@ bool orders_apply(struct orders *o, struct dataplane *dataplane, struct delivery
 	free(o->problems);
 	o->problems = NULL;
 	take_over_tls(o, delivery, faults);
-	bool loaded = l->set != NULL;
+	bool loaded = l->set && take_over(o, dataplane, delivery, faults);
 	if (loaded) {
-		take_over(o, dataplane, delivery, faults);
+		fault_clear(faults, "targets");
 		log_line(LOG_NOTICE, "targets: loaded");
 	} else {
+		if (l->set)
+			error_set(&l->error, -ENOMEM, "no memory to take the target file over");
 		// The general log must not show what the file holds: numbers of faults and lines stay with the LI side.
 		fault_raise(faults, "targets", "%s; %s",
 			l->problems.count
@@ -331,11 +356,11 @@ bool orders_apply(struct orders *o, struct dataplane *dataplane, struct delivery
 		o->problems = strdup(l->problems.count ? l->problems.text : l->error.text);
 	}
 	*result = (struct orders_result){
-		loaded, l->changes, o->problems ? o->problems : "", o->tls_problem};
+		loaded, l->changes, o->problems ? o->problems : "", o->tls_problem, false};
 	load_fini(l);
 	if (o->again) {
 		o->again = false;
-		orders_load(o);
+		result->repeated = orders_load(o) == 0;
 	}
 	return true;
 }

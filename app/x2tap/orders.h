@@ -35,6 +35,7 @@ struct orders_result {
 	const char *
 		problems; // text for the LI side: "file:line:col: error: ..." lines; owned by orders, until the next load
 	const char *tls_problem; // "" or what is wrong with the certificates
+	bool repeated;           // the next load, asked for while this one ran, has begun
 };
 // Applies a finished load, if there is one: publishes the table (`dataplane` NULL: keeps it for orders_take_table()), sets the
 // destinations, expires what ended. Returns true and the result when a load came to its end.

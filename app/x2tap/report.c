@@ -233,8 +233,9 @@ static void li_laws(const struct core *core, const struct dataplane_totals *t, s
 {
 	const struct sip_events_counters *s = &t->sip;
 	const struct core_counters *c = &core->counters;
-	law(laws, "matching", "matched = reported + suppressed + lost_ring_full + lost_too_large",
-		s->matched, s->reported + s->suppressed + s->lost_ring_full + s->lost_too_large,
+	law(laws, "matching", "matched = reported + suppressed + lost", s->matched,
+		s->reported + s->suppressed + s->lost_ring_full + s->lost_too_large +
+			s->lost_too_many_tasks,
 		events);
 	law(laws, "events", "reported = taken", s->reported, c->taken, events);
 	law(laws, "numbers", "taken = numbered + expired", c->taken, c->numbered + c->expired, 0);

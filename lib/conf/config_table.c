@@ -86,7 +86,7 @@ static const struct option options[] = {
 		.greatest = 65407, .fallback = "2048",
 		.help = "Data room of a frame buffer. Longer frames take several, where the port can.",
 		CONFIG(mbuf_size)},
-	{SECTION_TOP, "event_ring_kib", OPTION_NUMBER, .unit = "KiB", .least = 64,
+	{SECTION_TOP, "event_ring_kib", OPTION_NUMBER, .unit = "KiB", .least = 256,
 		.greatest = 1024 * 1024, .fallback = "8192",
 		.help = "Ring from each worker to the control core. When it is full, IRI is lost and counted, never traffic.",
 		CONFIG(event_ring_kib)},

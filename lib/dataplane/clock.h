@@ -7,10 +7,16 @@
 
 enum { CLOCK_SHIFT = 22 };
 
-// Written by the control core, read by workers under a sequence lock: even while stable.
+// The same instant in both clocks.
+struct clock_pair {
+	_Atomic uint64_t tsc, ns;
+};
+
+// The control core fills the pair that is not in use and then publishes it by its number, so a worker never waits for it:
+// it reads again only if another pair was published while it read.
 struct frame_clock {
-	_Atomic uint32_t version;
-	_Atomic uint64_t tsc, ns; // the same instant in both clocks
+	struct clock_pair pairs[2];
+	_Atomic uint32_t version; // pairs[version % 2] is in use
 	uint64_t scale;           // ns per TSC cycle << CLOCK_SHIFT; constant
 };
 

@@ -58,12 +58,11 @@ static int make_worker(struct dataplane *d, const struct config *config, unsigne
 	w->sip_ports = d->sip_ports;
 	w->special_ports = d->special_ports;
 	w->recognise = config->sip.recognise;
-	w->paths = take_memory(sizeof *w->paths * MAX_PATHS, lcore);
 	w->scratch = take_memory(SCRATCH_OCTETS, lcore);
 	w->events = record_ring_new((size_t)config->event_ring_kib * 1024);
 	struct sip_events_config sip = sip_config(config);
 	w->sip_events = sip_events_new(&sip, &d->key);
-	if (!w->paths || !w->scratch || !w->events || !w->sip_events)
+	if (!w->scratch || !w->events || !w->sip_events)
 		return error_set(error, -ENOMEM,
 			"worker %u: no memory for its tables: lower sip.max_sessions, sip.max_duplicates or event_ring_kib, or reserve "
 			"more hugepages (or -m with --no-huge)",
@@ -201,10 +200,13 @@ int dataplane_start(struct dataplane *d, struct target_table *table, struct erro
 	for (unsigned i = 0; i < d->worker_count; i++) {
 		int result =
 			rte_eal_remote_launch(worker_main, d->workers[i], d->workers[i]->lcore);
-		if (result != 0)
+		if (result != 0) {
+			// Those that run must not wait for those that do not.
+			atomic_fetch_sub(&d->receiving, d->worker_count - i);
 			return error_set(error, result,
 				"worker %u cannot be started on lcore %u: %s", i,
 				d->workers[i]->lcore, rte_strerror(-result));
+		}
 		d->launched = true;
 	}
 	return 0;

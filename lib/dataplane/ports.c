@@ -2,6 +2,8 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <rte_lcore.h>
+#include <rte_malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -186,6 +188,7 @@ static int start_port(struct dataplane *d, const struct side *side,
 		return error_set(error, result,
 			"port '%s': cannot be configured with %u RX and %u TX queues: %s",
 			port->device, port->rx_queues, port->tx_queues, rte_strerror(-result));
+	port->configured = true;
 	if (entry->mtu && (result = rte_eth_dev_set_mtu(port->id, (uint16_t)entry->mtu)) != 0) {
 		snprintf(line, sizeof line,
 			"port '%s': the MTU cannot be set to %u (%s); it stays as it is, longer frames may not pass",
@@ -252,6 +255,28 @@ static void add_path(struct dataplane *d, const struct side *side, size_t number
 	};
 }
 
+// Each worker gets as many paths as queues fall to it, on its own NUMA node.
+static int make_paths(
+	struct dataplane *d, const struct side *sides, size_t count, struct error *error)
+{
+	unsigned of[CONFIG_MAX_WORKERS] = {0};
+	for (size_t i = 0; i < count; i++)
+		for (uint16_t q = 0; q < sides[i].port->rx_queues; q++)
+			of[worker_of(d, i, sides[i].port->rx_queues, q)]++;
+	for (unsigned w = 0; w < d->worker_count; w++) {
+		int socket = (int)rte_lcore_to_socket_id(d->workers[w]->lcore);
+		if (of[w] == 0)
+			continue;
+		d->workers[w]->paths = rte_zmalloc_socket(
+			"x2tap", of[w] * sizeof(struct path), CACHE_LINE, socket);
+		if (!d->workers[w]->paths)
+			return error_set(error, -ENOMEM,
+				"worker %u: no memory for its queues: reserve more hugepages (or -m with --no-huge)",
+				w);
+	}
+	return 0;
+}
+
 static size_t list_sides(struct dataplane *d, const struct config *config, struct side *sides)
 {
 	size_t count = 0;
@@ -289,8 +314,8 @@ static int check_side(struct dataplane *d, const struct side *side, size_t numbe
 int ports_open(struct dataplane *d, const struct config *config, void (*warn)(const char *line),
 	struct error *error)
 {
-	struct side sides[MAX_PATHS];
-	struct rte_eth_dev_info info[MAX_PATHS];
+	struct side sides[MAX_SIDES];
+	struct rte_eth_dev_info info[MAX_SIDES];
 	size_t count = list_sides(d, config, sides);
 	int result;
 	for (size_t i = 0; i < count; i++) {
@@ -316,6 +341,8 @@ int ports_open(struct dataplane *d, const struct config *config, void (*warn)(co
 		if ((result = make_pool(d, config, socket, mbufs, error)) != 0)
 			return result;
 	}
+	if ((result = make_paths(d, sides, count, error)) != 0)
+		return result;
 	for (size_t i = 0; i < count; i++) {
 		if ((result = start_port(d, &sides[i], &info[i], warn, error)) != 0)
 			return result;
@@ -328,10 +355,10 @@ int ports_open(struct dataplane *d, const struct config *config, void (*warn)(co
 void ports_close(struct dataplane *d)
 {
 	for (size_t i = d->port_count; i-- > 0;) {
-		if (!d->ports[i].started)
-			continue;
-		rte_eth_dev_stop(d->ports[i].id);
-		rte_eth_dev_close(d->ports[i].id);
+		if (d->ports[i].started)
+			rte_eth_dev_stop(d->ports[i].id);
+		if (d->ports[i].configured) // its queues may hold frames of our pools
+			rte_eth_dev_close(d->ports[i].id);
 	}
 	for (unsigned i = 0; i < RTE_MAX_NUMA_NODES; i++)
 		rte_mempool_free(d->pools[i]);

@@ -366,13 +366,13 @@ static unsigned take_handovers(struct worker *w, const struct target_table *tabl
 	return taken;
 }
 
-// File ports wait while a ring is more than half full, so that a capture yields the same IRI every time.
+// File ports wait while a ring is more than half full or has no room for the most that a burst can hold, so that a capture yields the same IRI every time.
 static bool is_congested(const struct worker *w)
 {
 	const struct dataplane *d = w->dataplane;
 	for (unsigned i = 0; i < d->worker_count; i++) {
-		if (w->outbound[i] &&
-			rte_ring_count(w->outbound[i]) > HANDOVER_RING / 2 - BURST * 2)
+		if (w->outbound[i] && rte_ring_count(w->outbound[i]) >
+					      HANDOVER_RING - 1 - BURST * MESSAGES_A_DATAGRAM)
 			return true;
 		const struct record_ring *events = d->workers[i]->events;
 		if (record_ring_used(events) > record_ring_size(events) / 2)

@@ -21,9 +21,9 @@ enum {
 	HANDOVERS_A_TURN = 32, // bound of the work between two RX polls
 	TARGET_FRAMES_A_BURST =
 		8, // that yield no event and are looked up all the same, to count them
-	MESSAGES_A_DATAGRAM = 16,     // SIP messages looked at in one datagram
+	MESSAGES_A_DATAGRAM = 8,      // SIP messages looked at in one datagram
 	SCRATCH_OCTETS = 65536 + 256, // one frame put together from segments
-	MAX_PATHS = 2 * CONFIG_MAX_PORTS,
+	MAX_SIDES = 2 * CONFIG_MAX_PORTS,
 };
 
 // From one RX queue to where its frames leave. One worker polls it.
@@ -57,7 +57,7 @@ struct worker {
 	struct dataplane *dataplane;
 	unsigned index, lcore;
 	uint16_t path_count;
-	struct path *paths;            // MAX_PATHS
+	struct path *paths;            // path_count
 	const uint64_t *sip_ports;     // 65,536 bits
 	const uint64_t *special_ports; // these and the ports that say tunnel: not for the short way
 	bool recognise;
@@ -83,7 +83,7 @@ struct port {
 	char device[DATAPLANE_PORT_NAME];
 	const char *ipid;
 	uint16_t rx_queues, tx_queues;
-	bool started;
+	bool configured, started;
 };
 
 struct dataplane {
@@ -92,7 +92,7 @@ struct dataplane {
 	unsigned worker_count;
 	struct worker *workers[CONFIG_MAX_WORKERS];
 	size_t port_count;
-	struct port ports[MAX_PATHS];
+	struct port ports[MAX_SIDES];
 	uint64_t sip_ports[65536 / 64], special_ports[65536 / 64];
 	struct rte_mempool *pools[RTE_MAX_NUMA_NODES];
 	struct rte_rcu_qsbr *rcu;

@@ -43,9 +43,14 @@ void delivery_free(struct delivery *d)
 
 void delivery_set_context(struct delivery *d, struct tls_context *context)
 {
+	bool other = context && d->context && context != d->context;
 	d->context = context;
-	for (size_t i = 0; i < d->count; i++)
-		destination_connect_now(d->list[i]);
+	for (size_t i = 0; i < d->count; i++) {
+		if (other) // the peer may be revoked, or of another CA now
+			destination_reconnect(d->list[i]);
+		else
+			destination_connect_now(d->list[i]);
+	}
 }
 
 static bool is_listed(const struct destination *at)
@@ -129,6 +134,12 @@ void delivery_expire(struct delivery *d, uint64_t owner)
 {
 	for (size_t i = 0; i < d->count; i++)
 		outbox_expire(&d->list[i]->outbox, owner);
+}
+
+void delivery_expire_if(struct delivery *d, delivery_ended *ended, const void *context)
+{
+	for (size_t i = 0; i < d->count; i++)
+		outbox_expire_if(&d->list[i]->outbox, ended, context);
 }
 
 static void add_counters(struct delivery_counters *sum, const struct delivery_counters *c)

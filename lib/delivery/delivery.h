@@ -86,8 +86,9 @@ struct delivery;
 struct delivery *delivery_new(
 	struct tls_context *context, uint64_t random_seed, struct error *error);
 void delivery_free(struct delivery *d); // wipes the queues
-void delivery_set_context(
-	struct delivery *d, struct tls_context *context); // new connections use it; borrowed
+// Borrowed. Connections under another context than this one end well and are made again under it, since their peers may be
+// revoked or of a CA that is no longer trusted. NULL: what is connected stays, nothing new connects.
+void delivery_set_context(struct delivery *d, struct tls_context *context);
 
 // Adds a destination, or changes it (new address, TLS name, version or keepalive: reconnects, the queue stays). 0, -EINVAL
 // with a text that says what is wrong, or -ENOMEM; then nothing has changed.
@@ -102,6 +103,9 @@ void delivery_remove(struct delivery *d, const struct uuid *did);
 int delivery_send(struct delivery *d, const struct uuid *did, uint64_t owner, struct bytes pdu);
 // The task has ended: its PDUs that were never written are dropped and counted as expired.
 void delivery_expire(struct delivery *d, uint64_t owner);
+// The same for every owner of which `ended` says so: one walk over each queue, however many have ended.
+typedef bool delivery_ended(const void *context, uint64_t owner);
+void delivery_expire_if(struct delivery *d, delivery_ended *ended, const void *context);
 
 // Does what can be done now: connects, reads, writes, keeps timers. `now_ms` is monotonic. Returns how many milliseconds may
 // pass until the next call is due if no descriptor gets ready, at most 1000.

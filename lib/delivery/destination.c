@@ -95,6 +95,19 @@ static void wish(struct destination *d, enum destination_wish what)
 	d->end_asked = false;
 }
 
+void destination_connect_now(struct destination *d)
+{
+	backoff_reset(&d->backoff);
+	d->connect_at_ms = 0;
+}
+
+void destination_reconnect(struct destination *d)
+{
+	destination_connect_now(d);
+	if (d->wish == WISH_CONNECTED && d->link.state != DELIVERY_WAITING)
+		wish(d, WISH_RECONNECT);
+}
+
 int destination_change(struct destination *d, const struct delivery_destination *settings)
 {
 	bool reconnect = wants_new_connection(&d->settings, settings);
@@ -103,11 +116,8 @@ int destination_change(struct destination *d, const struct delivery_destination 
 		return -ENOMEM;
 	take_settings(d, settings);
 	link_adjust(&d->link, &d->settings);
-	if (!reconnect)
-		return 0;
-	destination_connect_now(d);
-	if (d->wish == WISH_CONNECTED && d->link.state != DELIVERY_WAITING)
-		wish(d, WISH_RECONNECT);
+	if (reconnect)
+		destination_reconnect(d);
 	return 0;
 }
 
@@ -121,12 +131,6 @@ void destination_remove(struct destination *d)
 {
 	outbox_expire_all(&d->outbox);
 	wish(d, WISH_REMOVED);
-}
-
-void destination_connect_now(struct destination *d)
-{
-	backoff_reset(&d->backoff);
-	d->connect_at_ms = 0;
 }
 
 // What is unconfirmed is written again on the next connection, or stays unconfirmed for ever.

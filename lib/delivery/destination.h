@@ -36,6 +36,8 @@ void destination_stop(struct destination *d);
 void destination_remove(struct destination *d);
 void destination_give_up(struct destination *d);
 void destination_connect_now(struct destination *d); // there is reason to hope again
+void destination_reconnect(
+	struct destination *d); // what the present connection stands on has changed
 
 // Returns the milliseconds until the next call is due, at most 1000. `context` may be NULL.
 uint64_t destination_poll(struct destination *d, struct tls_context *context, uint64_t now_ms);

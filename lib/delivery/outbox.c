@@ -138,24 +138,36 @@ static void expire_or_mark(struct outbox *o, const struct queue_entry *e)
 		expire_entry(o, e);
 }
 
-static void expire_where(struct outbox *o, bool everybody, uint64_t owner)
+void outbox_expire_if(struct outbox *o, delivery_ended *ended, const void *context)
 {
 	struct queue_entry e;
 	for (uint64_t at = o->queue.next; queue_entry_at(&o->queue, at, &e); at = e.after)
-		if (is_queued(&e) && (everybody || e.owner == owner))
+		if (is_queued(&e) && ended(context, e.owner))
 			expire_or_mark(o, &e);
 	pass_expired(o);
+}
+
+static bool is_owner(const void *context, uint64_t owner)
+{
+	return *(const uint64_t *)context == owner;
 }
 
 void outbox_expire(struct outbox *o, uint64_t owner)
 {
 	if (*queued_of(o, owner) > 0)
-		expire_where(o, false, owner);
+		outbox_expire_if(o, is_owner, &owner);
+}
+
+static bool is_anybody(const void *context, uint64_t owner)
+{
+	(void)context;
+	(void)owner;
+	return true;
 }
 
 void outbox_expire_all(struct outbox *o)
 {
-	expire_where(o, true, 0);
+	outbox_expire_if(o, is_anybody, NULL);
 }
 
 static void forget_batch(struct outbox *o)

@@ -33,6 +33,7 @@ int outbox_resize(struct outbox *o, size_t queue_octets);
 
 int outbox_offer(struct outbox *o, uint64_t owner, struct bytes pdu); // as delivery_send()
 void outbox_expire(struct outbox *o, uint64_t owner);
+void outbox_expire_if(struct outbox *o, delivery_ended *ended, const void *context);
 void outbox_expire_all(
 	struct outbox *o); // never written ones; those written stay until they are confirmed
 void outbox_give_up(struct outbox *o); // what is queued is lost_shutdown, and nothing is kept

@@ -318,7 +318,7 @@ static void values_out_of_range_or_of_the_wrong_type_show_the_range(void **state
 		"x2tap.yaml:5:10: error: workers: '65' is not valid here (number, 1 to 64, or 0: one for each worker lcore of EAL)\n"
 		"x2tap.yaml:6:8: error: mbufs: '1023' is not valid here (number, 1024 to 16777216, or 0: computed from queues and descriptors)\n"
 		"x2tap.yaml:7:12: error: mbuf_size: '2k' is not valid here (number, 1024 to 65407 octets)\n"
-		"x2tap.yaml:8:17: error: event_ring_kib: a list is not valid here (number, 64 to 1048576 KiB)\n"
+		"x2tap.yaml:8:17: error: event_ring_kib: a list is not valid here (number, 256 to 1048576 KiB)\n"
 		"x2tap.yaml:9:19: error: shutdown_timeout: '2h' is not valid here (duration, 0s to 1h)\n"
 		"x2tap.yaml:10:12: error: log_level: 'loud' is not valid here (error, warning, notice or debug)\n"
 		"x2tap.yaml:12:17: error: sip.ports[1]: must be a number, 1 to 65535\n"

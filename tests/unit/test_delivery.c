@@ -704,6 +704,52 @@ static void what_ended_before_it_was_written_is_not_sent(void **state)
 		assert_int_equal(w->mf->seen[id], id % 2 == 0);
 }
 
+static bool is_odd(const void *context, uint64_t owner)
+{
+	return *(const uint64_t *)context == owner % 2;
+}
+
+static void what_of_many_owners_has_ended_goes_in_one_walk(void **state)
+{
+	struct world *w = *state;
+	uint64_t odd = 1;
+	mf_stop_listening(w->mf);
+	world_set(w);
+	for (int i = 0; i < 100; i++) {
+		w->owner = (uint64_t)i;
+		send_some(w, 1);
+	}
+	delivery_expire_if(w->delivery, is_odd, &odd);
+	assert_int_equal(counters_of(w).expired, 50);
+	mf_listen(w->mf, w->mf->port);
+	run_until(w, is_idle);
+	for (uint32_t id = 0; id < 100; id++)
+		assert_int_equal(w->mf->seen[id], id % 2 == 0);
+}
+
+static void other_certificates_make_the_connection_anew_and_nothing_is_lost(void **state)
+{
+	struct world *w = *state;
+	struct tls_context *first = w->context;
+	world_set(w);
+	run_until(w, is_up);
+	send_some(w, 100);
+	run_ms(w, 10);
+	w->context = client_context();
+	delivery_set_context(w->delivery, w->context);
+	tls_context_free(first);
+	send_some(w, 100);
+	for (int i = 0; i < 4000 && w->mf->connections < 2; i++)
+		run_ms(w, 5);
+	assert_int_equal(w->mf->connections, 2);
+	assert_int_equal(w->mf->closes, 1);
+	run_until(w, is_idle);
+	expect_all_arrived(w);
+	delivery_set_context(w->delivery, w->context); // the same again: left alone
+	run_ms(w, 3000);
+	assert_int_equal(w->mf->connections, 2);
+}
+
 static bool has_closed(const struct world *w)
 {
 	return w->mf->closes > 0;
@@ -991,6 +1037,8 @@ int main(void)
 		in_a_world(a_full_queue_loses_its_oldest),
 		in_a_world(what_gives_way_in_mid_write_is_lost_or_written_but_never_both),
 		in_a_world(what_ended_before_it_was_written_is_not_sent),
+		in_a_world(what_of_many_owners_has_ended_goes_in_one_walk),
+		in_a_world(other_certificates_make_the_connection_anew_and_nothing_is_lost),
 		in_a_world(a_removed_destination_confirms_what_was_written_and_closes),
 		in_a_world(a_new_address_takes_the_queue_along),
 		in_a_world(a_stuck_mf_is_left_for_a_new_address_without_a_word_in_mid_record),
