@@ -71,9 +71,9 @@ static int check_directory(const char *path, struct error *error)
 	if (stat(directory, &s))
 		return error_set(error, -errno, "control socket: directory %s: %s: make it first",
 			directory, strerror(errno));
-	if (s.st_mode & S_IWOTH)
+	if (s.st_mode & (S_IWOTH | S_IWGRP)) // whoever can write to it can put another socket there
 		return error_set(error, -EPERM,
-			"control socket: everybody can write to %s: choose another directory, or chmod o-w",
+			"control socket: others can write to %s: choose another directory, or chmod go-w",
 			directory);
 	if (s.st_uid != 0 && s.st_uid != geteuid())
 		return error_set(error, -EPERM,

@@ -339,7 +339,7 @@ static void a_directory_that_others_can_write_to_is_refused(void **state)
 	struct control_config config = {.path = "/tmp/x2tap-never.sock"};
 	assert_null(control_new(&config, answer, place, &error));
 	assert_int_equal(error.code, -EPERM);
-	assert_non_null(strstr(error.text, "everybody can write to /tmp"));
+	assert_non_null(strstr(error.text, "others can write to /tmp"));
 	config.path = "/nonexistent/x/control.sock";
 	assert_null(control_new(&config, answer, place, &error));
 	assert_int_equal(error.code, -ENOENT);
