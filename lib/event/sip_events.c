@@ -10,6 +10,7 @@
 enum {
 	DEFAULT_MAX_TASKS = 65536,
 	SESSION_TASKS_PER_SESSION = 2, // on average, over all sessions
+	CONVERSATIONS = 4,             // sessions under one Call-ID at once
 	MAX_OTHER = 2,                 // other identities of the target in one event_task
 	MAX_OTHER_LEN = 500,           // octets; no longer identity is worth an attribute
 };
@@ -230,7 +231,8 @@ static void add_session_tasks(struct sip_events *events, const struct target_tab
 		if (part) {
 			part->in_session = true;
 			if (part->side == SIP_SIDE_UNKNOWN) {
-				part->side = remembered_side(task, step);
+				if (!sip_is_diverted(part->roles))
+					part->side = remembered_side(task, step);
 			} else if (task->tag == 0) {
 				task->tag = step->from_tag;
 				task->side = part->side;
@@ -257,32 +259,82 @@ static void remember_parts(struct sip_events *events, uint32_t session, const st
 	}
 }
 
-// Brings the message's session and the parts together.
+// The sessions under one Call-ID: the first by its hash, the others by the hashes next to it.
+struct conversations {
+	struct digest names[CONVERSATIONS];
+	uint32_t sessions[CONVERSATIONS];
+	bool any;
+};
+
+static struct conversations conversations_find(
+	struct sip_sessions *sessions, struct digest call_id, uint64_t time_ns)
+{
+	struct conversations c = {.any = false};
+	for (unsigned i = 0; i < CONVERSATIONS; i++) {
+		c.names[i] = call_id;
+		c.names[i].low += i;
+		c.sessions[i] = sip_sessions_find(sessions, &c.names[i], time_ns);
+		c.any |= c.sessions[i] != SIP_SESSION_NONE;
+	}
+	return c;
+}
+
+// The session that a message begins which belongs to none: that of the same parties, a new one, or one that is over. None if
+// all go on between others.
+static uint32_t conversation_begin(struct sip_sessions *sessions, const struct conversations *c,
+	const struct sip_step *step, uint64_t time_ns)
+{
+	unsigned unused = CONVERSATIONS;
+	uint32_t over = SIP_SESSION_NONE;
+	for (unsigned i = CONVERSATIONS; i-- > 0;) {
+		if (c->sessions[i] == SIP_SESSION_NONE) {
+			unused = i;
+			continue;
+		}
+		enum sip_session_use use = sip_session_use(sessions, c->sessions[i], step, time_ns);
+		if (use != SIP_SESSION_BUSY)
+			over = c->sessions[i];
+		if (use == SIP_SESSION_SAME_PARTIES) {
+			sip_session_drop_all_tasks(sessions, over);
+			return over;
+		}
+	}
+	if (unused < CONVERSATIONS)
+		return sip_sessions_open(sessions, &c->names[unused], time_ns);
+	if (over != SIP_SESSION_NONE)
+		sip_session_drop_all_tasks(sessions, over);
+	return over;
+}
+
+// Brings the message's session and the parts together. What finds no session is reported as far as it shows the target.
 static void follow_session(struct sip_events *events, const struct target_table *table,
 	const struct sip_message *message, uint64_t time_ns)
 {
 	struct sip_sessions *sessions = events->sessions;
 	struct digest call_id = siphash128(&events->key, message->call_id);
-	uint32_t session = sip_sessions_find(sessions, &call_id, time_ns);
-	if (session == SIP_SESSION_NONE && events->parts.count == 0)
+	struct conversations c = conversations_find(sessions, call_id, time_ns);
+	if (!c.any && events->parts.count == 0)
 		return; // nearly every message: it is nobody's
 
 	struct sip_step step = sip_step_of(&events->key, message);
-	if (session == SIP_SESSION_NONE) {
-		if (step.method == SIP_ACK) // opens nothing, and nothing follows it
-			return;
-		session = sip_sessions_open(sessions, &step.call_id, time_ns);
-	} else if (sip_session_includes(sessions, session, &step, time_ns)) {
+	uint32_t session = SIP_SESSION_NONE;
+	for (unsigned i = 0; i < CONVERSATIONS && session == SIP_SESSION_NONE; i++)
+		if (c.sessions[i] != SIP_SESSION_NONE &&
+			sip_session_includes(sessions, c.sessions[i], &step, time_ns))
+			session = c.sessions[i];
+	if (session != SIP_SESSION_NONE) {
 		add_session_tasks(events, table, session, &step);
 		if (events->parts.count == 0) { // none of its tasks is ordered any more
 			sip_sessions_close(sessions, session);
 			return;
 		}
 	} else {
-		// The session is over and this begins anew: only those whom it shows have a part in it.
-		if (events->parts.count == 0)
+		// Something begins: only those whom it shows have a part in it. An ACK begins nothing.
+		if (events->parts.count == 0 || step.method == SIP_ACK)
 			return;
-		sip_session_drop_all_tasks(sessions, session);
+		session = conversation_begin(sessions, &c, &step, time_ns);
+		if (session == SIP_SESSION_NONE)
+			return;
 	}
 	sip_session_take(sessions, session, &step, time_ns);
 	remember_parts(events, session, &step);

@@ -151,10 +151,19 @@ void sip_identities_read(struct sip_identities *out, const struct sip_message *m
 	}
 }
 
+bool sip_is_diverted(uint32_t roles)
+{
+	return roles & (bit(SIP_ROLE_DIVERSION) | bit(SIP_ROLE_HISTORY));
+}
+
 enum sip_side sip_side_of(const struct sip_message *message, uint32_t roles)
 {
 	uint32_t caller = bit(SIP_ROLE_FROM) | bit(SIP_ROLE_AUTHORIZATION) | bit(SIP_ROLE_CONTACT);
-	uint32_t callee = bit(SIP_ROLE_REQUEST_URI) | bit(SIP_ROLE_TO) | bit(SIP_ROLE_CALLED_PARTY);
+	uint32_t callee = bit(SIP_ROLE_REQUEST_URI) | bit(SIP_ROLE_CALLED_PARTY);
+	// To names whom the request was for: one who diverted it does not get it. That of REGISTER goes to the registrar or,
+	// when a network registers for its subscriber, to an application server.
+	if (message->method != SIP_REGISTER && !sip_is_diverted(roles))
+		callee |= bit(SIP_ROLE_TO);
 	if (message->method == SIP_REFER)
 		caller |= bit(SIP_ROLE_REFERRED_BY);
 	// These two speak of whoever sent the message, request or response (RFC 3325 section 9).

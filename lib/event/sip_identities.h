@@ -49,6 +49,8 @@ struct sip_identities {
 void sip_identities_read(struct sip_identities *out, const struct sip_message *message,
 	const struct numbering *numbering);
 
+// Whether an identity with these roles (bits) is named as one that the request went to before.
+bool sip_is_diverted(uint32_t roles);
 // Which side an identity with these roles (bits) is, as far as the message makes it certain. One that is both, as
 // in REGISTER, is the caller.
 enum sip_side sip_side_of(const struct sip_message *message, uint32_t roles);

@@ -42,7 +42,7 @@ struct session {
 	uint64_t last_ns;  // of its latest message
 	uint64_t ended_ns; // meaningful while nothing is open
 	uint32_t tasks;
-	bool overflowed; // something open did not fit
+	bool overflowed; // something open did not fit, perhaps it still is open
 	struct transaction transactions[MAX_TRANSACTIONS];
 	struct dialog dialogs[MAX_DIALOGS];
 };
@@ -130,10 +130,20 @@ static bool still_open(struct session *session, uint8_t *state, uint64_t ends_ns
 	return false;
 }
 
+// What did not fit lasts as long as the rest, and until nothing has come for a while.
+static bool overflow_goes_on(struct session *session, uint64_t time_ns)
+{
+	if (!session->overflowed || age(session->last_ns, time_ns) <= SIP_LINGER_NS)
+		return session->overflowed;
+	session->overflowed = false;
+	session->ended_ns = after(session->last_ns, SIP_LINGER_NS);
+	return false;
+}
+
 // Whether anything is open. Closes what has ended by itself.
 static bool goes_on(struct session *session, uint64_t time_ns)
 {
-	bool open = session->overflowed;
+	bool open = false;
 	for (size_t i = 0; i < MAX_TRANSACTIONS; i++) {
 		struct transaction *t = &session->transactions[i];
 		open |= still_open(session, &t->state, t->time_ns, time_ns);
@@ -142,7 +152,7 @@ static bool goes_on(struct session *session, uint64_t time_ns)
 		struct dialog *d = &session->dialogs[i];
 		open |= still_open(session, &d->state, d->time_ns, time_ns);
 	}
-	return open;
+	return open || overflow_goes_on(session, time_ns);
 }
 
 void sip_sessions_close(struct sip_sessions *s, uint32_t session)
@@ -209,24 +219,65 @@ static bool is_of_request(const struct transaction *t, const struct sip_step *st
 
 static bool repeats_refused(const struct transaction *t, const struct sip_step *step)
 {
-	return t->state == STATE_REFUSED && !step->is_response && t->method == step->method &&
-	       t->from_tag == step->from_tag && step->cseq > t->cseq;
+	return t->state == STATE_REFUSED && step->from_tag && !step->is_response &&
+	       t->method == step->method && t->from_tag == step->from_tag && step->cseq > t->cseq;
+}
+
+// Whether one of the message's tags is `tag`. The caller's tag stands in every message of all dialogs of a fork.
+static bool bears_tag(const struct sip_step *step, uint32_t tag)
+{
+	return tag && (step->from_tag == tag || step->to_tag == tag);
+}
+
+// Whether the message bears a tag of what is open, or, where not all that is open is known, of anything.
+static bool is_between_parties(
+	const struct session *session, const struct sip_step *step, bool open)
+{
+	for (size_t i = 0; i < MAX_TRANSACTIONS; i++) {
+		const struct transaction *t = &session->transactions[i];
+		if (open ? t->state == STATE_OPEN : t->state != STATE_FREE)
+			if (bears_tag(step, t->from_tag))
+				return true;
+	}
+	for (size_t i = 0; i < MAX_DIALOGS; i++) {
+		const struct dialog *d = &session->dialogs[i];
+		if (open ? d->state == STATE_OPEN : d->state != STATE_FREE)
+			if (bears_tag(step, (uint32_t)d->tags) ||
+				bears_tag(step, (uint32_t)(d->tags >> 32)))
+				return true;
+	}
+	return false;
+}
+
+// Without a tag (RFC 2543) only the branch tells whose request it is.
+static bool repeats(const struct transaction *t, const struct sip_step *step, uint8_t method)
+{
+	return is_of_request(t, step, method) && (step->from_tag || t->branch == step->branch);
 }
 
 bool sip_session_includes(
 	struct sip_sessions *s, uint32_t session, const struct sip_step *step, uint64_t time_ns)
 {
 	struct session *of = &s->sessions[session];
-	if (goes_on(of, time_ns))
+	if (goes_on(of, time_ns) && is_between_parties(of, step, !of->overflowed))
 		return true;
 	for (size_t i = 0; i < MAX_TRANSACTIONS; i++) {
 		const struct transaction *t = &of->transactions[i];
-		if (is_of_request(t, step, transaction_method(step)) || repeats_refused(t, step))
+		if (repeats(t, step, transaction_method(step)) || repeats_refused(t, step))
 			return true;
-		if (step->method == SIP_CANCEL && is_of_request(t, step, SIP_INVITE))
+		if (step->method == SIP_CANCEL && repeats(t, step, SIP_INVITE))
 			return true;
 	}
 	return false;
+}
+
+enum sip_session_use sip_session_use(
+	struct sip_sessions *s, uint32_t session, const struct sip_step *step, uint64_t time_ns)
+{
+	struct session *of = &s->sessions[session];
+	if (goes_on(of, time_ns))
+		return SIP_SESSION_BUSY;
+	return is_between_parties(of, step, false) ? SIP_SESSION_SAME_PARTIES : SIP_SESSION_OVER;
 }
 
 static struct transaction *transaction_find(
@@ -254,6 +305,17 @@ static struct transaction *transaction_place(struct session *session)
 	return best;
 }
 
+// Whether the step's request is open on another hop, whose end tells enough.
+static bool is_open_elsewhere(const struct session *session, const struct sip_step *step)
+{
+	for (size_t i = 0; i < MAX_TRANSACTIONS; i++) {
+		const struct transaction *t = &session->transactions[i];
+		if (t->state == STATE_OPEN && is_of_request(t, step, (uint8_t)step->method))
+			return true;
+	}
+	return false;
+}
+
 // The step's transaction, opened if it is new; NULL when there is no place for it.
 static struct transaction *transaction_of(
 	struct session *session, const struct sip_step *step, uint64_t time_ns)
@@ -263,7 +325,7 @@ static struct transaction *transaction_of(
 		return t;
 	t = transaction_place(session);
 	if (!t) {
-		session->overflowed = true;
+		session->overflowed |= !is_open_elsewhere(session, step);
 		return NULL;
 	}
 	*t = (struct transaction){

@@ -1,10 +1,13 @@
-// The table of SIP sessions that belong to tasks: one entry for each Call-ID, with its open transactions, its dialogs and
-// its tasks. All memory is taken at start; operations take constant time but for the tasks of the one session. One thread.
+// The table of SIP sessions that belong to tasks: one entry for each conversation, with its open transactions, its
+// dialogs and its tasks. All memory is taken at start; operations take constant time but for the tasks of the one session. One thread.
 //
 // A session goes on while one of its transactions waits for a final response (RFC 3261 section 17) or one of its
 // dialogs is not over: an INVITE dialog until its BYE is answered, a subscription until its NOTIFY says terminated or it
 // expires (RFC 6665). After that, only what repeats or acknowledges its transactions belongs to it, for 64 * T1.
-// Where the fixed arrays of an entry are too small, the session goes on until it has been idle for too long.
+// Where the fixed arrays of an entry are too small, the session goes on for 64 * T1 after its last message.
+//
+// A Call-ID names a session only as far as its sender keeps it unique: some count from 1, and a stranger may write any. So a
+// session takes only what bears a tag of its parties; another conversation under its Call-ID is a session of its own.
 #ifndef X2TAP_SIP_SESSIONS_H
 #define X2TAP_SIP_SESSIONS_H
 
@@ -53,8 +56,17 @@ uint32_t sip_sessions_find(struct sip_sessions *s, const struct digest *call_id,
 uint32_t sip_sessions_open(struct sip_sessions *s, const struct digest *call_id, uint64_t time_ns);
 void sip_sessions_close(struct sip_sessions *s, uint32_t session);
 
-// Whether the message, which bears the session's Call-ID, belongs to it.
+// Whether the message, which bears the session's Call-ID, belongs to it: by a tag of its parties while the session goes on,
+// and by repeating or acknowledging its transactions.
 bool sip_session_includes(
+	struct sip_sessions *s, uint32_t session, const struct sip_step *step, uint64_t time_ns);
+// What a session is to a message that it does not include, but that may begin another.
+enum sip_session_use {
+	SIP_SESSION_BUSY,         // it goes on between others
+	SIP_SESSION_OVER,         // it was between others
+	SIP_SESSION_SAME_PARTIES, // it is over; this begins it anew
+};
+enum sip_session_use sip_session_use(
 	struct sip_sessions *s, uint32_t session, const struct sip_step *step, uint64_t time_ns);
 // Takes a message that belongs to the session: what it opens and what it ends. Makes the session the newest.
 void sip_session_take(

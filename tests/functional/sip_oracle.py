@@ -152,7 +152,10 @@ def party_direction(shown, message):
     subscription to one's own state, is the caller: From names who sends the request."""
     sender = bool(shown & {"p-asserted-identity", "p-preferred-identity"})
     caller = bool(shown & {"from", "contact"}) or (message.request and sender)
-    callee = bool(shown & {"to", "request-uri", "p-called-party-id"}) or (not message.request and sender)
+    callee = bool(shown & {"request-uri", "p-called-party-id"}) or (not message.request and sender)
+    # To names whom the request was for: it may have been sent on, and a network registers its subscribers with others.
+    if message.method != "REGISTER" and not shown & {"diversion", "history-info"}:
+        callee = callee or "to" in shown
     if not caller and not callee:
         return UNKNOWN
     return FROM_TARGET if caller == message.request else TO_TARGET

@@ -191,11 +191,15 @@ static unsigned direction_of(struct bench *b, const char *text)
 	"\r\nCall-ID: " call "\r\nCSeq: " cseq "\r\n"
 #define END "Content-Length: 0\r\n\r\n"
 #define CARL "<sip:carl@example.org>;tag=c"
+#define CARL_TAG_1 "<sip:carl@example.org>;tag=1"
 #define DORA "<sip:dora@example.org>"
 // A request that shows the target in no field but `extra`.
 #define BETWEEN_OTHERS(method, extra)                                                              \
 	method " sip:dora@192.0.2.9 SIP/2.0\r\n" FIELDS("x", "1 " method, "1", CARL, DORA) extra END
 #define ALICE "sip:alice@example.com"
+
+#define TO_ALICE(uri, extra)                                                                       \
+	"INVITE " uri " SIP/2.0\r\n" FIELDS("x", "1 INVITE", "1", CARL, "<" ALICE ">") extra END
 
 static void every_field_counts_and_tells_its_direction(void **state)
 {
@@ -233,6 +237,20 @@ static void every_field_counts_and_tells_its_direction(void **state)
 		{0, BETWEEN_OTHERS("INVITE", "Route: <" ALICE ";lr>\r\nSubject: " ALICE "\r\n")},
 		{FROM_TARGET, "REGISTER sip:example.com SIP/2.0\r\n" FIELDS("x", "1 REGISTER", "1",
 				      "<" ALICE ">;tag=1", "<" ALICE ">") END},
+		// An S-CSCF tells an application server of a registration.
+		{UNKNOWN, "REGISTER sip:as.example.net SIP/2.0\r\n" FIELDS("x", "1 REGISTER", "1",
+				  "<sip:scscf.example.com>;tag=1", "<" ALICE ">") END},
+		// Sent on from the target to somebody else.
+		{UNKNOWN, TO_ALICE("sip:x@example.org", "Diversion: <" ALICE ">;reason=busy\r\n")},
+		{UNKNOWN, TO_ALICE("sip:x@example.org",
+				  "History-Info: <" ALICE
+				  ">;index=1, <sip:x@example.org>;index=1.1\r\n")},
+		{TO_TARGET, TO_ALICE("sip:x@example.org",
+				    "Diversion: <sip:somebody@example.org>;reason=busy\r\n")},
+		{TO_TARGET, TO_ALICE(ALICE, "History-Info: <" ALICE ">;index=1\r\n")},
+		{TO_TARGET,
+			TO_ALICE("sip:alice@192.0.2.7", "P-Called-Party-ID: <" ALICE ">\r\n"
+							"History-Info: <" ALICE ">;index=1\r\n")},
 	};
 	for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
 		struct bench b = bench_of_one(IDENTIFIER_SIP_URI, ALICE);
@@ -257,6 +275,9 @@ static void a_response_goes_the_other_way(void **state)
 		{TO_TARGET, RESPONSE("REGISTER", "<" ALICE ">;tag=1", "<" ALICE ">;tag=2", "")},
 		{TO_TARGET, RESPONSE("REGISTER", CARL, DORA, "m: <" ALICE ">\r\n")},
 		{UNKNOWN, RESPONSE("INVITE", CARL, DORA, "History-Info: <" ALICE ">;index=1\r\n")},
+		{UNKNOWN, RESPONSE("INVITE", CARL, "<" ALICE ">;tag=1",
+				  "History-Info: <" ALICE ">;index=1\r\n")},
+		{UNKNOWN, RESPONSE("REGISTER", CARL, "<" ALICE ">;tag=2", "")},
 	};
 	for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
 		struct bench b = bench_of_one(IDENTIFIER_IMPU, ALICE);
@@ -420,7 +441,7 @@ static void an_ended_or_changed_task_has_no_session(void **state)
 	struct bench b = bench_of(orders, 2);
 	assert_int_equal(take(&b, CALL_OF_ALICE("1", "")).tasks, 2);
 	const char *ringing =
-		"SIP/2.0 180 Ringing\r\n" FIELDS("1", "1 INVITE", "1", CARL, DORA) END;
+		"SIP/2.0 180 Ringing\r\n" FIELDS("1", "1 INVITE", "1", CARL_TAG_1, DORA) END;
 	assert_int_equal(take(&b, ringing).tasks, 2);
 	orders[0].text = "sip:somebody@example.com";
 	orders[1].text = NULL;
@@ -449,6 +470,55 @@ static void what_begins_anew_under_a_call_id_belongs_to_those_it_shows(void **st
 		2);
 	assert_int_equal(take(&b, BETWEEN_OTHERS("OPTIONS", "")).tasks, 1);
 	assert_int_equal(take(&b, RESPONSE("OPTIONS", CARL, "<sip:e@example.org>", "")).tasks, 1);
+	bench_free(&b);
+}
+
+// Some count their Call-IDs from 1, and a stranger may write any.
+static void conversations_under_one_call_id_do_not_mix(void **state)
+{
+	(void)state;
+	const struct order orders[] = {
+		{IDENTIFIER_SIP_URI, ALICE}, {IDENTIFIER_SIP_URI, "sip:erin@example.org"}};
+#define OTHERS_MESSAGE(cseq, extra)                                                                \
+	"MESSAGE sip:dora@192.0.2.9 SIP/2.0\r\n" FIELDS("1", cseq " MESSAGE", "9", CARL, DORA)     \
+		extra END
+#define ERIN "P-Asserted-Identity: <sip:erin@example.org>\r\n"
+	struct bench b = bench_of(orders, 2);
+	assert_int_equal(take(&b, CALL_OF_ALICE("1", "")).tasks, 1);
+	assert_int_equal(take(&b, OTHERS_MESSAGE("1", "")).tasks, 0);
+
+	struct seen seen = take(&b, OTHERS_MESSAGE("2", ERIN));
+	assert_int_equal(seen.tasks, 1);
+	assert_int_equal(seen.task[0].slot, 1);
+	seen = take(&b, "SIP/2.0 100 Trying\r\n" FIELDS("1", "2 MESSAGE", "9", CARL, DORA) END);
+	assert_int_equal(seen.tasks, 1);
+	assert_int_equal(seen.task[0].slot, 1);
+	assert_int_equal(seen.task[0].direction, TO_TARGET);
+	seen = take(
+		&b, "SIP/2.0 180 Ringing\r\n" FIELDS("1", "1 INVITE", "1", CARL_TAG_1, DORA) END);
+	assert_int_equal(seen.tasks, 1);
+	assert_int_equal(seen.task[0].slot, 0);
+	bench_free(&b);
+}
+
+static void where_too_many_conversations_share_a_call_id_each_message_must_show_the_target(
+	void **state)
+{
+	(void)state;
+	struct bench b = bench_of_one(IDENTIFIER_SIP_URI, ALICE);
+	for (unsigned i = 1; i <= 6; i++) {
+		char text[1000];
+		snprintf(text, sizeof text,
+			"INVITE " ALICE " SIP/2.0\r\n" FIELDS(
+				"1", "1 INVITE", "%u", "<sip:x@example.org>;tag=%u", DORA) END,
+			i, i);
+		assert_int_equal(take(&b, text).tasks, 1);
+		snprintf(text, sizeof text,
+			"SIP/2.0 180 Ringing\r\n" FIELDS(
+				"1", "1 INVITE", "%u", "<sip:x@example.org>;tag=%u", DORA) END,
+			i, i);
+		assert_int_equal(take(&b, text).tasks, i <= 4);
+	}
 	bench_free(&b);
 }
 
@@ -574,7 +644,8 @@ static void any_number_of_tasks_share_a_message_and_a_session(void **state)
 		assert_false(had[seen.task[i].slot]);
 		had[seen.task[i].slot] = true;
 	}
-	seen = take(&b, "SIP/2.0 180 Ringing\r\n" FIELDS("1", "1 INVITE", "1", CARL, DORA) END);
+	seen = take(
+		&b, "SIP/2.0 180 Ringing\r\n" FIELDS("1", "1 INVITE", "1", CARL_TAG_1, DORA) END);
 	assert_int_equal(seen.tasks, 150);
 	bench_free(&b);
 }
@@ -705,6 +776,9 @@ int main(void)
 		cmocka_unit_test(a_task_that_comes_later_gets_what_another_has_had),
 		cmocka_unit_test(an_ended_or_changed_task_has_no_session),
 		cmocka_unit_test(what_begins_anew_under_a_call_id_belongs_to_those_it_shows),
+		cmocka_unit_test(conversations_under_one_call_id_do_not_mix),
+		cmocka_unit_test(
+			where_too_many_conversations_share_a_call_id_each_message_must_show_the_target),
 		cmocka_unit_test(what_the_ring_refuses_is_counted_and_may_be_reported_later),
 		cmocka_unit_test(an_event_tells_where_and_when_and_carries_the_octets),
 		cmocka_unit_test(other_identities_are_those_of_the_same_subject),

@@ -63,9 +63,9 @@ static bool belongs(struct scene *s, struct sip_step step)
 
 static bool is_live(struct scene *s)
 {
-	struct sip_step stranger = request(SIP_OPTIONS, 999, 999, 999, 0);
+	struct sip_step another = request(SIP_OPTIONS, 999, 999, 1, 0);
 	uint32_t i = sip_sessions_find(s->sessions, &CALL, s->now);
-	return i != SIP_SESSION_NONE && sip_session_includes(s->sessions, i, &stranger, s->now);
+	return i != SIP_SESSION_NONE && sip_session_includes(s->sessions, i, &another, s->now);
 }
 
 static void a_call_belongs_until_its_bye_is_answered(void **state)
@@ -281,7 +281,7 @@ static void a_call_that_was_there_before_belongs_from_its_first_known_message_on
 	sip_sessions_free(s.sessions);
 }
 
-static void more_open_transactions_than_fit_keep_the_session_until_it_is_idle(void **state)
+static void more_open_transactions_than_fit_keep_the_session_only_for_a_while(void **state)
 {
 	(void)state;
 	struct scene s = scene_of(4, 4);
@@ -290,11 +290,88 @@ static void more_open_transactions_than_fit_keep_the_session_until_it_is_idle(vo
 		assert_true(belongs(&s, request(SIP_MESSAGE, cseq, cseq, 1, 0)));
 	for (uint32_t cseq = 1; cseq <= 20; cseq++)
 		assert_true(belongs(&s, response(200, SIP_MESSAGE, cseq, cseq, 1, 0)));
+	s.now += 31 * SECOND;
+	assert_true(is_live(&s));
+	assert_false(belongs(&s, request(SIP_MESSAGE, 21, 21, 5, 0)));
+	s.now += 2 * SECOND;
+	assert_false(is_live(&s));
+	s.now += 33 * SECOND;
+	assert_false(belongs(&s, response(200, SIP_MESSAGE, 20, 20, 1, 0)));
+	assert_int_equal(sip_sessions_count(s.sessions), 0);
+	assert_int_equal(sip_sessions_given_up(s.sessions), 0);
+	sip_sessions_free(s.sessions);
+}
+
+// A mirror that sees every hop shows each request once for each, with another top Via.
+static void a_call_seen_on_many_hops_ends_with_its_bye(void **state)
+{
+	(void)state;
+	struct scene s = scene_of(4, 4);
+	enum { HOPS = 12 };
+	shows(&s, request(SIP_INVITE, 1, 1, 1, 0));
+	for (uint32_t hop = 2; hop <= HOPS; hop++)
+		assert_true(belongs(&s, request(SIP_INVITE, 1, hop, 1, 0)));
+	for (uint32_t hop = HOPS; hop > 0; hop--)
+		assert_true(belongs(&s, response(200, SIP_INVITE, 1, hop, 1, 2)));
 	s.now += 3600 * SECOND;
 	assert_true(is_live(&s));
-	s.now += IDLE;
+	for (uint32_t hop = 1; hop <= HOPS; hop++)
+		assert_true(belongs(&s, request(SIP_BYE, 1, 100 + hop, 2, 1)));
+	for (uint32_t hop = HOPS; hop > 0; hop--)
+		assert_true(belongs(&s, response(200, SIP_BYE, 1, 100 + hop, 2, 1)));
+	s.now += 33 * SECOND;
 	assert_false(is_live(&s));
-	assert_int_equal(sip_sessions_given_up(s.sessions), 1);
+	sip_sessions_free(s.sessions);
+}
+
+static void an_overflow_does_not_end_a_call_that_goes_on(void **state)
+{
+	(void)state;
+	struct scene s = scene_of(4, 4);
+	shows(&s, request(SIP_INVITE, 1, 1, 1, 0));
+	assert_true(belongs(&s, response(200, SIP_INVITE, 1, 1, 1, 2)));
+	for (uint32_t cseq = 2; cseq <= 20; cseq++)
+		assert_true(belongs(&s, request(SIP_INFO, cseq, cseq, 1, 2)));
+	s.now += 3600 * SECOND;
+	assert_true(belongs(&s, request(SIP_BYE, 21, 21, 1, 2)));
+	assert_true(belongs(&s, response(200, SIP_BYE, 21, 21, 1, 2)));
+	s.now += 33 * SECOND;
+	assert_false(is_live(&s));
+	sip_sessions_free(s.sessions);
+}
+
+static void what_others_say_under_the_same_call_id_does_not_belong(void **state)
+{
+	(void)state;
+	struct scene s = scene_of(4, 4);
+	shows(&s, request(SIP_INVITE, 1, 10, 1, 0));
+	assert_false(belongs(&s, request(SIP_MESSAGE, 1, 20, 3, 0)));
+	assert_false(belongs(&s, request(SIP_INVITE, 1, 10, 3, 0)));
+	assert_false(belongs(&s, request(SIP_INVITE, 1, 10, 0, 0)));
+	assert_true(belongs(&s, response(200, SIP_INVITE, 1, 10, 1, 2)));
+	assert_false(belongs(&s, request(SIP_MESSAGE, 1, 20, 3, 0)));
+	assert_false(belongs(&s, response(200, SIP_MESSAGE, 1, 20, 3, 4)));
+	assert_false(belongs(&s, request(SIP_MESSAGE, 1, 20, 0, 0)));
+	assert_true(belongs(&s, request(SIP_MESSAGE, 2, 21, 1, 2)));
+	assert_true(belongs(&s, request(SIP_MESSAGE, 1, 22, 2, 1)));
+	assert_true(belongs(&s, request(SIP_BYE, 3, 23, 1, 2)));
+	sip_sessions_free(s.sessions);
+}
+
+// RFC 2543: the caller has no tag.
+static void without_a_tag_the_branch_tells_what_belongs(void **state)
+{
+	(void)state;
+	struct scene s = scene_of(4, 4);
+	shows(&s, request(SIP_INVITE, 1, 10, 0, 0));
+	assert_true(belongs(&s, request(SIP_INVITE, 1, 10, 0, 0)));
+	assert_false(belongs(&s, request(SIP_INVITE, 1, 20, 0, 0)));
+	assert_false(belongs(&s, request(SIP_OPTIONS, 2, 10, 0, 0)));
+	assert_true(belongs(&s, request(SIP_CANCEL, 1, 10, 0, 0)));
+	assert_true(belongs(&s, response(200, SIP_INVITE, 1, 10, 0, 2)));
+	assert_true(belongs(&s, request(SIP_ACK, 1, 11, 0, 2)));
+	assert_false(belongs(&s, request(SIP_OPTIONS, 2, 12, 0, 0)));
+	assert_true(belongs(&s, request(SIP_BYE, 1, 13, 2, 0)));
 	sip_sessions_free(s.sessions);
 }
 
@@ -530,7 +607,11 @@ int main(void)
 		cmocka_unit_test(a_subscription_lasts_until_it_is_terminated_or_expires),
 		cmocka_unit_test(
 			a_call_that_was_there_before_belongs_from_its_first_known_message_on),
-		cmocka_unit_test(more_open_transactions_than_fit_keep_the_session_until_it_is_idle),
+		cmocka_unit_test(more_open_transactions_than_fit_keep_the_session_only_for_a_while),
+		cmocka_unit_test(a_call_seen_on_many_hops_ends_with_its_bye),
+		cmocka_unit_test(an_overflow_does_not_end_a_call_that_goes_on),
+		cmocka_unit_test(what_others_say_under_the_same_call_id_does_not_belong),
+		cmocka_unit_test(without_a_tag_the_branch_tells_what_belongs),
 		cmocka_unit_test(time_that_jumps_back_makes_nothing_old),
 		cmocka_unit_test(many_transactions_one_after_the_other_need_no_more_room),
 		cmocka_unit_test(the_session_longest_without_a_message_gives_way_and_is_counted),
