@@ -141,7 +141,7 @@ enum parse_result sip_parse(struct bytes payload, struct sip_message *out);
 
 // Walks the comma-separated values of one header field: "a" <sip:x>, <sip:y;p="1,2"> gives two. Start with the field's
 // value in `rest`; false when there is none left. Commas in quoted strings and in <> do not separate; a quote or < that is
-// not closed runs to the end. Empty values are skipped.
+// not closed runs to the end, but for an open quote before <...>, which ends there. Empty values are skipped.
 bool sip_value_next(struct bytes *rest, struct bytes *value);
 
 // name-addr or addr-spec with header parameters (RFC 3261 section 25.1), as in From, Contact, P-Asserted-Identity.
@@ -151,7 +151,8 @@ struct sip_name_addr {
 	struct bytes parameters; // what follows, from the first ';' on
 };
 // False: no URI. With a quote that is not closed the first < counts; a < that is not closed reaches as far as an
-// addr-spec would. The URI may be anything: "*", or no URI at all.
+// addr-spec would. If what is there has no scheme: the first word that begins with sip:, sips: or tel: counts, as in
+// Alice sip:alice@example.com, but none of a quoted display name. The URI may be anything: "*", or no URI at all.
 bool sip_name_addr_parse(struct bytes value, struct sip_name_addr *out);
 
 // The value of parameter `name` (compared without case) in ";a=b;c" or of a URI; quotes removed. False if absent;

@@ -51,7 +51,7 @@ static bool is_number(struct bytes text)
 static void userinfo_split(struct bytes userinfo, struct sip_uri *out)
 {
 	size_t colon = sip_find(userinfo, ':');
-	struct bytes user = bytes_slice(userinfo, 0, colon);
+	struct bytes user = sip_trim(bytes_slice(userinfo, 0, colon));
 	out->password = sip_from(userinfo, colon + 1);
 
 	size_t semicolon = sip_find(user, ';');
@@ -76,7 +76,7 @@ static bool reference_split(struct bytes hostport, struct sip_uri *out)
 		return false;
 	out->host = bytes_slice(hostport, 1, end - 1);
 	out->host_is_ipv6 = true;
-	struct bytes after = sip_from(hostport, end + 1);
+	struct bytes after = sip_trim(sip_from(hostport, end + 1));
 	if (after.len && after.at[0] == ':')
 		port_read(sip_from(after, 1), out);
 	return true;
@@ -117,7 +117,7 @@ static bool hostport_split(struct bytes hostport, struct sip_uri *out)
 	struct bytes after = sip_from(hostport, colon + 1);
 	if (sip_find(after, ':') < after.len && bare_ipv6_split(hostport, out))
 		return true;
-	out->host = bytes_slice(hostport, 0, colon);
+	out->host = sip_trim(bytes_slice(hostport, 0, colon));
 	port_read(after, out);
 	return true;
 }
@@ -141,6 +141,12 @@ static enum parse_result sip_split(struct bytes rest, struct sip_uri *out)
 	return ok ? PARSE_OK : PARSE_MALFORMED;
 }
 
+// sip://alice@example.com is the habit of those who think of http.
+static struct bytes without_slashes(struct bytes rest)
+{
+	return rest.len > 2 && rest.at[0] == '/' && rest.at[1] == '/' ? sip_from(rest, 2) : rest;
+}
+
 static void tel_split(struct bytes rest, struct sip_uri *out)
 {
 	size_t semicolon = sip_find(rest, ';');
@@ -160,9 +166,9 @@ enum parse_result sip_uri_parse(struct bytes text, struct sip_uri *out)
 
 	enum parse_result result = PARSE_OK;
 	if (found.scheme == SIP_SCHEME_TEL)
-		tel_split(rest, &found);
+		tel_split(without_slashes(rest), &found);
 	else if (found.scheme != SIP_SCHEME_OTHER)
-		result = sip_split(rest, &found);
+		result = sip_split(without_slashes(rest), &found);
 	if (result == PARSE_OK)
 		*out = found;
 	return result;

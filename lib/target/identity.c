@@ -197,7 +197,7 @@ static bool identity_of_user_at_host(
 	return !w.overflow;
 }
 
-size_t identities_of_uri(const struct sip_uri *uri, const struct numbering *n,
+static size_t identities_read(const struct sip_uri *uri, const struct numbering *n,
 	struct identity out[IDENTITIES_PER_URI])
 {
 	uint8_t unescaped[IDENTITY_MAX];
@@ -214,6 +214,27 @@ size_t identities_of_uri(const struct sip_uri *uri, const struct numbering *n,
 	if (identity_of_number(uri, user, n, &out[count]))
 		count++;
 	return count;
+}
+
+// A host may be escaped as a user part may, though nobody has reason to.
+static size_t identities_of_escaped_host(const struct sip_uri *uri, const struct numbering *n,
+	struct identity out[IDENTITIES_PER_URI])
+{
+	uint8_t host[IDENTITY_MAX];
+	struct sip_uri plain = *uri;
+	size_t len = sip_uri_unescape(uri->host, host, sizeof host);
+	if (len == SIZE_MAX)
+		return 0;
+	plain.host = bytes_of(host, len);
+	return identities_read(&plain, n, out);
+}
+
+size_t identities_of_uri(const struct sip_uri *uri, const struct numbering *n,
+	struct identity out[IDENTITIES_PER_URI])
+{
+	if (uri->host.len && memchr(uri->host.at, '%', uri->host.len))
+		return identities_of_escaped_host(uri, n, out);
+	return identities_read(uri, n, out);
 }
 
 bool identity_of_target_uri(

@@ -44,6 +44,9 @@ static void a_user_is_unescaped_and_keeps_its_case_but_the_host_does_not(void **
 	assert_shows(&nowhere, "sips:alice@example.com.", "alice@example.com", NULL);
 	assert_shows(&nowhere, "sip:alice:secret@example.com:5070;transport=tcp?a=b",
 		"alice@example.com", NULL);
+	assert_shows(&nowhere, "sip:alice@ex%61mple.c%4Fm.", "alice@example.com", NULL);
+	assert_shows(&nowhere, "sip:alice@ex%40mple.com", NULL, NULL);
+	assert_shows(&nowhere, "sip:alice@100%.example", "alice@100%.example", NULL);
 	assert_shows(&nowhere, "sip:a;b@example.com", "a;b@example.com", NULL);
 	assert_shows(&nowhere, "sip:alice@[2001:DB8::1]:5060",
 		"alice@2001:0db8:0000:0000:0000:0000:0000:0001", NULL);

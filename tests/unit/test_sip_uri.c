@@ -143,6 +143,22 @@ static void a_broken_host_or_port_still_shows_the_user(void **state)
 	assert_int_equal(parsed("sip:a@b:65535").port, 65535);
 }
 
+static void blanks_and_slashes_are_no_part_of_user_and_host(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {"sip:alice@example.com :5060",
+		"sip: alice@example.com:5060", "sip://alice@example.com: 5060",
+		"sip:alice @ example.com:5060"};
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		struct sip_uri uri = parsed(texts[i]);
+		is(uri.user, "alice");
+		is(uri.host, "example.com");
+	}
+	assert_int_equal(parsed("sip:alice@example.com :5060").port, 5060);
+	assert_int_equal(parsed("sip:alice@[2001:db8::1] :5060").port, 5060);
+	is(parsed("sip:/alice@example.com").user, "/alice");
+}
+
 static void what_is_no_uri_is_malformed(void **state)
 {
 	(void)state;
@@ -229,6 +245,7 @@ int main(void)
 		cmocka_unit_test(an_ipv6_reference_loses_its_brackets),
 		cmocka_unit_test(an_ipv6_address_without_brackets_is_understood),
 		cmocka_unit_test(a_broken_host_or_port_still_shows_the_user),
+		cmocka_unit_test(blanks_and_slashes_are_no_part_of_user_and_host),
 		cmocka_unit_test(what_is_no_uri_is_malformed),
 		cmocka_unit_test(of_other_schemes_nothing_but_the_scheme_is_read),
 		cmocka_unit_test(escapes_are_replaced_and_broken_ones_kept),

@@ -104,6 +104,53 @@ static void broken_name_addrs_still_show_their_uri(void **state)
 	is(a.parameters, ";tag=1");
 }
 
+static void odd_name_addrs_still_show_their_uri(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {"Alice sip:alice@example.com;tag=1",
+		"\"Alice\" sip:alice@example.com;tag=1", "sip:alice@example.com>;tag=1",
+		"A < B <sip:alice@example.com>;tag=1", "\"A <b; C\" sip:alice@example.com ;tag=1",
+		"\"Alice sip:alice@example.com;tag=1", "\"sip:bob@x\" sip:alice@example.com;tag=1",
+		"\"<sip:bob@x>\" sip:alice@example.com;tag=1",
+		"sip:alice@example.com;x=\"<sip:bob@x>\";tag=1"};
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		struct sip_name_addr a = parsed(texts[i]);
+		is(a.uri, "sip:alice@example.com");
+		struct bytes tag;
+		assert_true(sip_parameter(a.parameters, "tag", &tag));
+		is(tag, "1");
+	}
+	is(parsed("\"Alice; A.\" sip:alice@example.com").display, "Alice; A.");
+	is(parsed("A < B <sip:a@example.com;lr>;x").uri, "sip:a@example.com;lr");
+	is(parsed("\"<sip:alice@example.com>\"").uri, "sip:alice@example.com");
+}
+
+static void a_display_name_does_not_stand_for_the_uri(void **state)
+{
+	(void)state;
+	is(parsed("\"sip:bob@x\" <sip:alice@example.com>").uri, "sip:alice@example.com");
+	is(parsed("sip:bob@x <sip:alice@example.com>").uri, "sip:alice@example.com");
+	is(parsed("\"sip:bob@x <sip:alice@example.com>").uri, "sip:alice@example.com");
+	is(parsed("\"<sip:bob@x>\" <sip:alice@example.com>").uri, "sip:alice@example.com");
+	is(parsed("sip:bob@x <alice@example.com>").uri, "alice@example.com");
+	is(parsed("<alice@example.com>;x= sip:bob@x").uri, "alice@example.com");
+	is(parsed("alice@example.com;x= sip:bob@x").uri, "alice@example.com");
+	is(parsed("<gossip:bob@x>").uri, "gossip:bob@x");
+	is(parsed("Gossip-sip:bob@x y").uri, "Gossip-sip:bob@x y");
+}
+
+static void an_open_quote_does_not_swallow_the_next_value(void **state)
+{
+	(void)state;
+	has_values("\"Mr X <sip:o@x>, <sip:alice@example.com>",
+		(const char *[]){"\"Mr X <sip:o@x>", "<sip:alice@example.com>", NULL});
+	has_values("\"Mr X <sip:o@x> , \"Y\" <sip:alice@example.com>",
+		(const char *[]){"\"Mr X <sip:o@x>", "\"Y\" <sip:alice@example.com>", NULL});
+	is(parsed("\"Mr X <sip:o@x>").uri, "sip:o@x");
+	// Once in a field: else a field would be looked at as often as it has quotes.
+	has_values("\\\"<>,\\\"<>,\\\"<>", (const char *[]){"\\\"<>,\\\"<>,\\\"<>", NULL});
+}
+
 static void without_a_uri_there_is_no_name_addr(void **state)
 {
 	(void)state;
@@ -171,6 +218,9 @@ static void no_prefix_of_a_value_is_read_past_its_end(void **state)
 		bytes_of_text(
 			"\"Bell, \\\"A.\" <sip:a,b@example.com>;p=\"1,\\2\";q , tel:1;x?y=z, C <sip:c>"),
 		walk);
+	cut_at_every_length(
+		bytes_of_text("\"X <sip:o@x> , A < B <sip:a@x>, \"A\" sip:a@x;b, C tel:1>;d"),
+		walk);
 }
 
 int main(void)
@@ -182,6 +232,9 @@ int main(void)
 		cmocka_unit_test(a_name_addr_has_display_uri_and_parameters),
 		cmocka_unit_test(an_addr_spec_ends_where_its_parameters_begin),
 		cmocka_unit_test(broken_name_addrs_still_show_their_uri),
+		cmocka_unit_test(odd_name_addrs_still_show_their_uri),
+		cmocka_unit_test(a_display_name_does_not_stand_for_the_uri),
+		cmocka_unit_test(an_open_quote_does_not_swallow_the_next_value),
 		cmocka_unit_test(without_a_uri_there_is_no_name_addr),
 		cmocka_unit_test(a_parameter_is_found_by_its_name),
 		cmocka_unit_test(an_auth_parameter_is_found_wherever_it_stands),
