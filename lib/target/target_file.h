@@ -10,7 +10,7 @@
 struct target_rules {
 	const char *ne_identifier; // ours; a file that names another is refused. NULL: not checked
 	const struct numbering *numbering;
-	bool allow_wide_targets; // port alone, prefix wider than /16 (IPv6 /32)
+	bool allow_wide_targets; // port alone, prefix wider than /16 (IPv6 /32), local number alone
 	size_t capacity;         // most tasks
 	size_t max_size;         // octets of the file
 	bool check_owner;        // off for --check: a draft may lie about; on for what is loaded

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "nearest.h"
+#include "sip.h"
 #include "target_reading.h"
 
 // --- what every part of the pass needs -----------------------------------------------------------------------
@@ -324,11 +325,31 @@ static bool is_wide(const struct identifier *address)
 	return address->prefix_len < (address->address.family == 4 ? 16 : 32);
 }
 
+// Every exchange has an extension 1001: such a number is one subscriber only where it is said whose number it is.
+static bool is_number_of_all(const struct identifier *party)
+{
+	struct bytes context;
+	return party->identity_kind == IDENTITY_LOCAL_NUMBER &&
+	       !(party->stated &&
+		       sip_parameter(party->stated->parameters, "phone-context", &context) &&
+		       context.len > 0);
+}
+
 static void check_width(struct reading *r, const struct place *place, const struct choice *choice)
 {
 	const struct yaml_node *address = choice->from[DIMENSION_ADDRESS];
 	const struct yaml_node *port = choice->from[DIMENSION_PORT];
-	if (choice->faulty || choice->from[DIMENSION_PARTY] || r->rules->allow_wide_targets)
+	const struct yaml_node *party = choice->from[DIMENSION_PARTY];
+	if (choice->faulty || r->rules->allow_wide_targets)
+		return;
+	bool wide = !address || is_wide(&choice->identifiers[DIMENSION_ADDRESS]);
+	if (party && wide && is_number_of_all(&choice->identifiers[DIMENSION_PARTY]))
+		target_complain(r, party->first->key_mark, X1_TASK_FAILED, place,
+			"%s: a local number is another subscriber's at every host: write it globally "
+			"with '+', state its phone-context, configure 'numbering', add an address, or "
+			"set 'targets: allow_wide_targets: yes' in x2tap.yaml",
+			party->first->key);
+	if (party)
 		return;
 	if (port && !address)
 		target_complain(r, port->first->key_mark, X1_TASK_FAILED, place,

@@ -7,6 +7,8 @@
 
 #include "target_file.h"
 
+#define LOCAL                                                                                      \
+	": a local number is another subscriber's at every host: write it globally with '+', state its phone-context, configure 'numbering', add an address, or set 'targets: allow_wide_targets: yes' in x2tap.yaml"
 #define DID "19867c20-8c94-473e-b9bd-8b72b7b05fd4"
 #define DID2 "7c1f5a52-0d3b-4b83-8a39-6a2f3c1f9b10"
 #define XID "29f28e1c-f230-486a-a860-f5a784ab9172"
@@ -217,6 +219,11 @@ static void a_faulty_identifier_is_refused_with_its_place_and_a_hint(void **stat
 			"9: error: tasks[0].targetIdentifiers: udpPort alone is everybody's: add "
 			"an address or a party, or set 'targets: allow_wide_targets: yes' in "
 			"x2tap.yaml"},
+		{"telUri: tel:112", "9: error: tasks[0].targetIdentifiers: telUri" LOCAL},
+		{"telUri: tel:*1001", "9: error: tasks[0].targetIdentifiers: telUri" LOCAL},
+		{"impu: tel:112;ext=5", "9: error: tasks[0].targetIdentifiers: impu" LOCAL},
+		{"telUri: tel:112;phone-context=",
+			"9: error: tasks[0].targetIdentifiers: telUri" LOCAL},
 		{"tcpPort: 1", "18: " AT
 			       ".tcpPort: '1' is not a TCP port, 2 to 65535 (X1 knows no TCP port "
 			       "0 or 1)"},
@@ -328,12 +335,15 @@ static void wide_targets_are_for_those_who_ask_for_them(void **state)
 	struct target_rules wide = rules;
 	wide.allow_wide_targets = true;
 	static const char *const items[] = {
-		"udpPort: 5060", "ipv4Cidr: 0.0.0.0/0", "ipv6Cidr: ::/0"};
+		"udpPort: 5060", "ipv4Cidr: 0.0.0.0/0", "ipv6Cidr: ::/0", "telUri: tel:112"};
 	for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
 		char text[4096];
 		with_identifier(items[i], text, sizeof text);
 		target_set_free(parse_as(text, &wide, NULL));
 	}
+	target_set_free(set_with("telUri: tel:0301")); // numbering makes it global
+	target_set_free(set_with("telUri: tel:112;phone-context=example.com"));
+	target_set_free(set_with("telUri: tel:112\n      - ipv4Address: 192.0.2.1"));
 	target_set_free(set_with("ipv4Cidr: 10.1.0.0/16"));
 	target_set_free(set_with("ipv6Cidr: 2001:db8::/32"));
 }
