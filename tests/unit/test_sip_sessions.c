@@ -324,6 +324,20 @@ static void a_call_seen_on_many_hops_ends_with_its_bye(void **state)
 	sip_sessions_free(s.sessions);
 }
 
+static void a_call_refused_on_many_hops_is_over_at_once(void **state)
+{
+	(void)state;
+	struct scene s = scene_of(4, 4);
+	enum { HOPS = 12 };
+	shows(&s, request(SIP_INVITE, 1, 1, 1, 0));
+	for (uint32_t hop = 2; hop <= HOPS; hop++)
+		assert_true(belongs(&s, request(SIP_INVITE, 1, hop, 1, 0)));
+	for (uint32_t hop = HOPS; hop > 0; hop--)
+		assert_true(belongs(&s, response(486, SIP_INVITE, 1, hop, 1, 2)));
+	assert_false(is_live(&s));
+	sip_sessions_free(s.sessions);
+}
+
 static void an_overflow_does_not_end_a_call_that_goes_on(void **state)
 {
 	(void)state;
@@ -609,6 +623,7 @@ int main(void)
 			a_call_that_was_there_before_belongs_from_its_first_known_message_on),
 		cmocka_unit_test(more_open_transactions_than_fit_keep_the_session_only_for_a_while),
 		cmocka_unit_test(a_call_seen_on_many_hops_ends_with_its_bye),
+		cmocka_unit_test(a_call_refused_on_many_hops_is_over_at_once),
 		cmocka_unit_test(an_overflow_does_not_end_a_call_that_goes_on),
 		cmocka_unit_test(what_others_say_under_the_same_call_id_does_not_belong),
 		cmocka_unit_test(without_a_tag_the_branch_tells_what_belongs),
