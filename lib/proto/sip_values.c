@@ -40,7 +40,7 @@ static size_t separator_seek(struct bytes text, uint8_t separator, bool skip_bra
 
 static size_t separator_find(struct bytes text, uint8_t separator, bool skip_brackets)
 {
-	bool open;
+	bool open = false;
 	return separator_seek(text, separator, skip_brackets, &open);
 }
 
