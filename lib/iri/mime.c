@@ -90,6 +90,11 @@ bool mime_is_content_length(struct bytes name)
 	return is_name(name, "content-length", "l");
 }
 
+bool mime_is_content_type(struct bytes name)
+{
+	return is_name(name, "content-type", "c");
+}
+
 static bool is_one_of(struct bytes value, const char *const *words, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -107,7 +112,7 @@ struct mime_header mime_header_read(struct bytes header, uint8_t mark)
 	struct bytes value = {NULL, 0}; // of the first Content-Type
 	bool agree = true;
 	while (mime_line_next(&header, mark, &line)) {
-		if (is_name(line.name, "content-type", "c")) {
+		if (mime_is_content_type(line.name)) {
 			if (!value.at)
 				value = line.value;
 			agree &= bytes_equal(value, line.value);
@@ -138,7 +143,7 @@ bool mime_split(struct bytes entity, struct bytes *header, struct bytes *body)
 	return false;
 }
 
-enum delimiter { NO_DELIMITER, DELIMITER, CLOSE_DELIMITER };
+enum delimiter { NO_DELIMITER, UNCLEAR_DELIMITER, DELIMITER, CLOSE_DELIMITER };
 
 static enum delimiter delimiter_of(struct bytes line, struct bytes boundary)
 {
@@ -148,7 +153,7 @@ static enum delimiter delimiter_of(struct bytes line, struct bytes boundary)
 	struct bytes tail = trimmed(from(line, 2 + boundary.len));
 	if (tail.len == 0)
 		return DELIMITER;
-	return bytes_equal(tail, bytes_of_text("--")) ? CLOSE_DELIMITER : NO_DELIMITER;
+	return bytes_equal(tail, bytes_of_text("--")) ? CLOSE_DELIMITER : UNCLEAR_DELIMITER;
 }
 
 static size_t line_end_len(struct bytes text)
@@ -173,8 +178,10 @@ bool mime_part_next(struct bytes *rest, struct bytes boundary, struct mime_part 
 	while (len < rest->len) {
 		struct bytes line = from(*rest, len);
 		line.len = line_len(line, '\n');
-		if (!part->is_epilogue && delimiter_of(line, boundary) != NO_DELIMITER)
+		enum delimiter delimiter = delimiter_of(line, boundary);
+		if (!part->is_epilogue && delimiter >= DELIMITER)
 			break;
+		part->is_unclear |= delimiter == UNCLEAR_DELIMITER;
 		len += line.len;
 	}
 	struct bytes whole = bytes_slice(*rest, 0, len);

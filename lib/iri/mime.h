@@ -27,6 +27,7 @@ struct mime_header {
 struct mime_header mime_header_read(struct bytes header, uint8_t mark);
 
 bool mime_is_content_length(struct bytes name);
+bool mime_is_content_type(struct bytes name);
 
 // Cuts an entity into its header, the empty line included, and its body. False if no empty line is there.
 bool mime_split(struct bytes entity, struct bytes *header, struct bytes *body);
@@ -39,6 +40,7 @@ struct mime_part {
 	struct bytes entity;    // header and body
 	struct bytes line_end;  // before the next delimiter, to which it belongs
 	bool is_epilogue;       // `delimiter` closes the body
+	bool is_unclear; // holds a line that only begins like a delimiter: some readers end the part there
 };
 // The walk: preamble (perhaps empty), parts, epilogue. Start with the body in `rest` and zeros in `part`; the
 // same `part` must be handed in again.
