@@ -57,7 +57,8 @@ struct config {
 		uint32_t capacity;     // tasks, default 100000
 		uint32_t max_size_mib; // default 1024
 		bool allow_wide;
-	} targets; // `targets: PATH`, or a map {file, capacity, max_size_mib, allow_wide_targets}
+		bool match_outer;
+	} targets; // `targets: PATH`, or a map {file, capacity, max_size_mib, allow_wide_targets, match_outer}
 
 	struct config_port ports[CONFIG_MAX_PORTS];
 	size_t port_count;
@@ -76,14 +77,24 @@ struct config {
 	size_t destination_count;
 
 	struct {
-		uint16_t ports
-			[CONFIG_MAX_LIST]; // default 5060, 5061 (UDP only has 5060; 5061 is harmless)
+		uint32_t max_datagrams;       // default 8192
+		uint32_t fragment_memory_mib; // default 16
+		uint32_t fragment_timeout_ms; // default 5 s
+		uint32_t max_streams;         // default 65536
+		uint32_t stream_memory_mib;   // default 32
+		uint32_t gap_timeout_ms;      // default 2 s
+		uint32_t stream_idle_ms;      // default 1 h
+	} reassembly; // per worker
+
+	struct {
+		uint16_t ports[CONFIG_MAX_LIST]; // UDP and TCP; default 5060, 5061
 		size_t port_count;
 		bool recognise;  // by start line on any port, default yes
 		bool trust_from; // default yes
 		struct config_list number_domains;
 		struct config_list kept_bodies; // empty: the default list
 		bool keep_sdp_keys;             // default no
+		uint32_t max_message; // octets of one over TCP, 4096 to 65536 (default)
 		uint32_t max_sessions, max_duplicates;
 		uint32_t duplicate_window_ms; // default 32000, 0: off
 		uint32_t session_idle_ms;     // default 12 h

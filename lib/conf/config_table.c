@@ -51,6 +51,9 @@ static const struct section sections[SECTIONS] = {
 		.shown = true,
 		.entry = "19867c20-8c94-473e-b9bd-8b72b7b05fd4:",
 		.help = "How to speak to each MF, by the DID (dId) that the target file gives it. Address and port stand in the target file; a destination without an entry here is not connected to."},
+	[SECTION_REASSEMBLY] = {.name = "reassembly",
+		.shape = SHAPE_MAP,
+		.help = "IP fragments and TCP streams, put back together from copies; forwarding does not wait for it. All of it is for each worker, and the memory is taken at start."},
 	[SECTION_SIP] = {.name = "sip",
 		.shape = SHAPE_MAP,
 		.help = "What is read and reported of SIP."},
@@ -117,6 +120,9 @@ static const struct option options[] = {
 	{SECTION_TARGETS, "allow_wide_targets", OPTION_BOOL, .fallback = "no",
 		.help = "Accept tasks ordered by a port alone, or by a prefix wider than /16 (IPv6: /32).",
 		CONFIG(targets.allow_wide)},
+	{SECTION_TARGETS, "match_outer", OPTION_BOOL, .fallback = "no",
+		.help = "Addresses and ports of tasks are looked for in the outer IP headers of tunnels too, not in the innermost alone. Then whatever a tunnel carries belongs to the tasks of its two ends.",
+		CONFIG(targets.match_outer)},
 
 	// --- port_defaults, and every entry of ports
 	{SECTION_PORT_DEFAULTS, "rx_queues", OPTION_NUMBER, .least = 1,
@@ -198,13 +204,46 @@ static const struct option options[] = {
 		.help = "Memory for PDUs while the MF is away. When it is full the oldest is lost and counted.",
 		DESTINATION(queue_mib)},
 
+	// --- reassembly
+	{SECTION_REASSEMBLY, "max_datagrams", OPTION_NUMBER, .unit = "datagrams", .least = 16,
+		.greatest = MAX_TABLE, .fallback = "8192",
+		.help = "Datagrams of which fragments are missing; the oldest gives way, counted.",
+		CONFIG(reassembly.max_datagrams)},
+	{SECTION_REASSEMBLY, "fragment_memory_mib", OPTION_NUMBER, .unit = "MiB", .least = 1,
+		.greatest = 65536, .fallback = "16",
+		.help = "Memory for fragments that wait for others; the oldest datagram gives way, counted.",
+		CONFIG(reassembly.fragment_memory_mib)},
+	{SECTION_REASSEMBLY, "fragment_timeout", OPTION_DURATION, .least = 100,
+		.greatest = 5 * MINUTE, .fallback = "5s",
+		.help = "A datagram that is not complete so long after its first fragment is given up.",
+		CONFIG(reassembly.fragment_timeout_ms)},
+	{SECTION_REASSEMBLY, "max_streams", OPTION_NUMBER, .unit = "streams", .least = 16,
+		.greatest = MAX_TABLE, .fallback = "65536",
+		.help = "TCP streams that are followed, two for a connection; the oldest gives way, counted.",
+		CONFIG(reassembly.max_streams)},
+	{SECTION_REASSEMBLY, "stream_memory_mib", OPTION_NUMBER, .unit = "MiB", .least = 1,
+		.greatest = 65536, .fallback = "32",
+		.help = "Memory for what waits in streams: parts of messages, and segments out of order.",
+		CONFIG(reassembly.stream_memory_mib)},
+	{SECTION_REASSEMBLY, "gap_timeout", OPTION_DURATION, .least = 10, .greatest = 5 * MINUTE,
+		.fallback = "2s",
+		.help = "How long a missing segment is waited for. Then the stream goes on at the next start of a message, and the gap is counted.",
+		CONFIG(reassembly.gap_timeout_ms)},
+	{SECTION_REASSEMBLY, "stream_idle", OPTION_DURATION, .least = SECOND, .greatest = 30u * DAY,
+		.fallback = "1h", .help = "A stream without a segment for so long is forgotten.",
+		CONFIG(reassembly.stream_idle_ms)},
+
 	// --- sip
-	{SECTION_SIP, "ports", OPTION_UDP_PORTS, .least = 1, .greatest = 65535,
-		.fallback = "[5060, 5061]", .help = "Ports on which SIP is expected.",
+	{SECTION_SIP, "ports", OPTION_PORTS, .least = 1, .greatest = 65535,
+		.fallback = "[5060, 5061]", .help = "UDP and TCP ports on which SIP is expected.",
 		CONFIG(sip.ports)},
 	{SECTION_SIP, "recognise", OPTION_BOOL, .fallback = "yes",
 		.help = "Recognise SIP by its start line on any other port too.",
 		CONFIG(sip.recognise)},
+	{SECTION_SIP, "max_message", OPTION_NUMBER, .unit = "octets", .least = 4096,
+		.greatest = 65536, .fallback = "65536",
+		.help = "A longer message over TCP is taken without its body.",
+		CONFIG(sip.max_message)},
 	{SECTION_SIP, "trust_from", OPTION_BOOL, .fallback = "yes",
 		.help = "A target seen in From alone counts, although any caller can write what he likes there.",
 		CONFIG(sip.trust_from)},
@@ -368,7 +407,7 @@ void option_describe(const struct option *o, struct writer *to)
 	case OPTION_LIST:
 		write_format(to, "list of at most %llu words", (unsigned long long)o->greatest);
 		break;
-	case OPTION_UDP_PORTS:
+	case OPTION_PORTS:
 		write_format(to, "list of at most %d numbers, ", CONFIG_MAX_LIST);
 		describe_range(o, NULL, to);
 		break;

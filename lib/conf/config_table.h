@@ -14,7 +14,7 @@ enum option_type {
 	OPTION_CHOICE,    // the value of one of `choices`: bool or uint16_t
 	OPTION_WORD,      // one of `choices`, kept as text
 	OPTION_LIST,      // struct config_list of words in lower case
-	OPTION_UDP_PORTS, // sip.ports and sip.port_count
+	OPTION_PORTS,     // sip.ports and sip.port_count
 	OPTION_DEVICE,    // the one device of a mirror
 	OPTION_PAIR,      // the two devices of a pair
 };
@@ -26,6 +26,7 @@ enum section_name {
 	SECTION_PORTS,
 	SECTION_TLS,
 	SECTION_DESTINATIONS,
+	SECTION_REASSEMBLY,
 	SECTION_SIP,
 	SECTION_NUMBERING,
 	SECTION_CONTROL,

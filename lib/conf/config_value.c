@@ -262,7 +262,7 @@ static void list_set(struct reading *r, const struct option *o, void *base,
 	memcpy((uint8_t *)base + o->offset, &list, sizeof list);
 }
 
-static void udp_ports_set(struct reading *r, const struct option *o, const struct yaml_node *value,
+static void ports_set(struct reading *r, const struct option *o, const struct yaml_node *value,
 	const struct where *where)
 {
 	if (!check_list(r, o, value, where))
@@ -320,8 +320,8 @@ void option_set(struct reading *r, const struct option *o, void *base,
 	case OPTION_LIST:
 		list_set(r, o, base, value, where);
 		break;
-	case OPTION_UDP_PORTS:
-		udp_ports_set(r, o, value, where);
+	case OPTION_PORTS:
+		ports_set(r, o, value, where);
 		break;
 	case OPTION_NUMBER:
 	case OPTION_DURATION:

@@ -78,6 +78,7 @@ static void what_is_not_said_has_its_default(void **state)
 	assert_int_equal(c->targets.capacity, 100000);
 	assert_int_equal(c->targets.max_size_mib, 1024);
 	assert_false(c->targets.allow_wide);
+	assert_false(c->targets.match_outer);
 	assert_int_equal(c->port_count, 1);
 	const struct config_port *port = &c->ports[0];
 	assert_string_equal(port->a, "net_pcap0");
@@ -96,6 +97,13 @@ static void what_is_not_said_has_its_default(void **state)
 	assert_int_equal(c->event_ring_kib, 8192);
 	assert_null(c->tls.cert);
 	assert_int_equal(c->destination_count, 0);
+	assert_int_equal(c->reassembly.max_datagrams, 8192);
+	assert_int_equal(c->reassembly.fragment_memory_mib, 16);
+	assert_int_equal(c->reassembly.fragment_timeout_ms, 5000);
+	assert_int_equal(c->reassembly.max_streams, 65536);
+	assert_int_equal(c->reassembly.stream_memory_mib, 32);
+	assert_int_equal(c->reassembly.gap_timeout_ms, 2000);
+	assert_int_equal(c->reassembly.stream_idle_ms, 60 * 60 * 1000);
 	assert_int_equal(c->sip.port_count, 2);
 	assert_int_equal(c->sip.ports[0], 5060);
 	assert_int_equal(c->sip.ports[1], 5061);
@@ -104,6 +112,7 @@ static void what_is_not_said_has_its_default(void **state)
 	assert_false(c->sip.keep_sdp_keys);
 	assert_int_equal(c->sip.number_domains.count, 0);
 	assert_int_equal(c->sip.kept_bodies.count, 0);
+	assert_int_equal(c->sip.max_message, 65536);
 	assert_int_equal(c->sip.max_sessions, 65536);
 	assert_int_equal(c->sip.max_duplicates, 65536);
 	assert_int_equal(c->sip.duplicate_window_ms, 32000);
@@ -125,7 +134,7 @@ static void what_is_said_is_taken(void **state)
 		"nfid: \"\xc3\xa4 b\"\n"
 		"did: d\n"
 		"ne_identifier: ne\n"
-		"targets: {file: /t/targets.yaml, capacity: 5, max_size_mib: 7, allow_wide_targets: yes}\n"
+		"targets: {file: /t/targets.yaml, capacity: 5, max_size_mib: 7, allow_wide_targets: yes, match_outer: yes}\n"
 		"port_defaults: {mtu: 9000, pace: lossless, promiscuous: off}\n"
 		"ports:\n"
 		"  - {mirror: 0000:01:00.0, ipid: m, rx_queues: 4, promiscuous: true}\n"
@@ -138,8 +147,12 @@ static void what_is_said_is_taken(void **state)
 		"    {tls_name: x, keepalive: no, version: 0.6, max_write: 1024, max_pdu: 65536, queue_mib: 1}\n"
 		"  00000000-0000-4000-8000-000000000003:\n"
 		"    {tls_name: x, redeliver: no, keepalive_interval: 50ms, keepalive_timeout: 2}\n"
+		"reassembly:\n"
+		"  {max_datagrams: 16, fragment_memory_mib: 1, fragment_timeout: 100ms, max_streams: 17,\n"
+		"   stream_memory_mib: 2, gap_timeout: 10ms, stream_idle: 720h}\n"
 		"sip:\n"
 		"  ports: [5070]\n"
+		"  max_message: 4096\n"
 		"  number_domains: [IMS.Example.COM., example.net]\n"
 		"  kept_bodies: [application/SDP]\n"
 		"  duplicate_window: 0\n"
@@ -159,6 +172,7 @@ static void what_is_said_is_taken(void **state)
 	assert_int_equal(c->targets.capacity, 5);
 	assert_int_equal(c->targets.max_size_mib, 7);
 	assert_true(c->targets.allow_wide);
+	assert_true(c->targets.match_outer);
 	assert_int_equal(c->port_count, 2);
 	assert_string_equal(c->ports[0].a, "0000:01:00.0");
 	assert_null(c->ports[0].b);
@@ -200,6 +214,14 @@ static void what_is_said_is_taken(void **state)
 	assert_int_equal(d[2].keepalive_interval_ms, 50);
 	assert_int_equal(d[2].keepalive_timeout_ms, 2000);
 
+	assert_int_equal(c->reassembly.max_datagrams, 16);
+	assert_int_equal(c->reassembly.fragment_memory_mib, 1);
+	assert_int_equal(c->reassembly.fragment_timeout_ms, 100);
+	assert_int_equal(c->reassembly.max_streams, 17);
+	assert_int_equal(c->reassembly.stream_memory_mib, 2);
+	assert_int_equal(c->reassembly.gap_timeout_ms, 10);
+	assert_int_equal(c->reassembly.stream_idle_ms, 720u * 60 * 60 * 1000);
+	assert_int_equal(c->sip.max_message, 4096);
 	assert_int_equal(c->sip.port_count, 1);
 	assert_int_equal(c->sip.ports[0], 5070);
 	assert_int_equal(c->sip.number_domains.count, 2);
@@ -335,6 +357,32 @@ static void values_out_of_range_or_of_the_wrong_type_show_the_range(void **state
 		"x2tap.yaml:21:10: error: control: must be a map of options (key: value)\n");
 }
 
+static void reassembly_has_its_ranges(void **state)
+{
+	assert_refused(state,
+		LEAST "reassembly:\n"
+		      "  max_datagrams: 15\n"
+		      "  fragment_memory_mib: 0\n"
+		      "  fragment_timeout: 99ms\n"
+		      "  max_streams: 16777217\n"
+		      "  stream_memory_mib: 65537\n"
+		      "  gap_timeout: 301s\n"
+		      "  stream_idle: 721h\n"
+		      "  stream_memory: 32\n"
+		      "sip: {max_message: 65537}\n"
+		      "match_outer: yes\n",
+		"x2tap.yaml:6:18: error: reassembly.max_datagrams: '15' is not valid here (number, 16 to 16777216 datagrams)\n"
+		"x2tap.yaml:7:24: error: reassembly.fragment_memory_mib: '0' is not valid here (number, 1 to 65536 MiB)\n"
+		"x2tap.yaml:8:21: error: reassembly.fragment_timeout: '99ms' is not valid here (duration, 100ms to 5m)\n"
+		"x2tap.yaml:9:16: error: reassembly.max_streams: '16777217' is not valid here (number, 16 to 16777216 streams)\n"
+		"x2tap.yaml:10:22: error: reassembly.stream_memory_mib: '65537' is not valid here (number, 1 to 65536 MiB)\n"
+		"x2tap.yaml:11:16: error: reassembly.gap_timeout: '301s' is not valid here (duration, 10ms to 5m)\n"
+		"x2tap.yaml:12:16: error: reassembly.stream_idle: '721h' is not valid here (duration, 1s to 720h)\n"
+		"x2tap.yaml:13:3: error: reassembly: unknown key 'stream_memory' (did you mean 'stream_memory_mib'?)\n"
+		"x2tap.yaml:14:20: error: sip.max_message: '65537' is not valid here (number, 4096 to 65536 octets)\n"
+		"x2tap.yaml:15:1: error: unknown key 'match_outer' (it belongs in 'targets')\n");
+}
+
 static void names_in_pdus_are_printable_and_at_most_255_octets(void **state)
 {
 	char text[600], name[257];
@@ -432,6 +480,7 @@ int main(void)
 		cmocka_unit_test(destinations_need_tls),
 		cmocka_unit_test(a_device_is_used_once),
 		cmocka_unit_test(values_out_of_range_or_of_the_wrong_type_show_the_range),
+		cmocka_unit_test(reassembly_has_its_ranges),
 		cmocka_unit_test(names_in_pdus_are_printable_and_at_most_255_octets),
 		cmocka_unit_test(destinations_are_checked),
 		cmocka_unit_test(too_many_of_anything_is_refused),
