@@ -5,7 +5,6 @@
 #include "sip_text.h"
 
 enum {
-	MAX_JUNK = 16, // octets before a start line that are skipped
 	// Entries that the second and later fields of a name may take: what a sender repeats cannot displace the first
 	// field of another name.
 	MAX_REPEATED = SIP_MAX_HEADERS - SIP_HEADER_NAMES,
@@ -114,7 +113,7 @@ static void junk_before_method_skip(struct sip_message *m, struct bytes cseq_met
 	enum sip_method method = sip_method_at_end(m->method_text, &len);
 	size_t junk = m->method_text.len - len;
 	struct bytes text = sip_from(m->method_text, junk);
-	if (method == SIP_METHOD_OTHER || junk > MAX_JUNK ||
+	if (method == SIP_METHOD_OTHER || junk > SIP_MAX_JUNK ||
 		(cseq_method.len && !bytes_equal(cseq_method, text)))
 		return;
 	m->method = method;
@@ -148,6 +147,7 @@ static void body_find(
 	struct sip_message *m, const struct content_length *length, const uint8_t *at, size_t left)
 {
 	m->has_content_length = length->is_present && !length->is_bad;
+	m->content_length = length->value;
 	if (length->is_bad)
 		m->defects |= SIP_DEFECT_CONTENT_LENGTH;
 	if (m->has_content_length && length->value > left)
@@ -178,7 +178,7 @@ static bool has_identity(const struct sip_message *m)
 // The start line at the front of `text`, or behind a few octets of junk.
 static bool start_find(struct bytes text, size_t *junk, struct sip_start_line *line)
 {
-	for (size_t skip = 0; skip <= MAX_JUNK && skip < text.len; skip++) {
+	for (size_t skip = 0; skip <= SIP_MAX_JUNK && skip < text.len; skip++) {
 		// Inside of a word only a status line may start: "xySIP/2.0 200 OK".
 		bool in_word = skip > 0 && sip_is_token(text.at[skip - 1]);
 		if (in_word && ascii_lower(text.at[skip]) != 's')

@@ -98,6 +98,7 @@ struct sip_message {
 	struct bytes header_block; // from the first header line up to and including the empty line
 	struct bytes body; // as far as Content-Length, or all that is left without a readable one
 	bool has_content_length; // readable, and no two that differ
+	uint32_t content_length; // then: as read, UINT32_MAX if it is that or more
 
 	struct bytes call_id; // empty: SIP_DEFECT_NO_CALL_ID
 	uint32_t cseq;

@@ -5,7 +5,10 @@
 #include "sip.h"
 #include "sip_uri.h"
 
-enum { SIP_MAX_METHOD = 128 }; // octets; a longer first word starts no message
+enum {
+	SIP_MAX_METHOD = 128, // octets; a longer first word starts no message
+	SIP_MAX_JUNK = 16,    // octets before a start line that sip_parse() skips
+};
 
 struct sip_start_line {
 	struct bytes line; // without its end
