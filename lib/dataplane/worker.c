@@ -78,7 +78,7 @@ static __rte_noinline enum interest look_closely(const struct worker *w,
 	c->flow = packet.flow;
 	unsigned interest = NOBODYS;
 	// The ports of a tunnel may be a telephone's: its payload then begins like SIP.
-	if (packet.payload.len > 0 &&
+	if (c->class == PACKET_UDP && packet.payload.len > 0 &&
 		is_signalling(w, packet.flow.source_port, packet.flow.destination_port,
 			packet.payload.at, packet.payload.len))
 		interest |= MAY_BE_SIP;

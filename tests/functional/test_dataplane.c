@@ -365,8 +365,9 @@ static void expect(
 {
 	struct packet p;
 	struct bytes first = bytes_of(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
-	classes->classes[packet_parse(first, &p)]++;
-	*datagrams += p.payload.len > 0 &&
+	enum packet_class class = packet_parse(first, &p);
+	classes->classes[class]++;
+	*datagrams += class == PACKET_UDP && p.payload.len > 0 &&
 	              (p.flow.source_port == 5060 || p.flow.destination_port == 5060 ||
 			      sip_recognise(p.payload));
 }
