@@ -66,8 +66,8 @@ static bool fits_table(
 	struct error error;
 	struct target_table *table = NULL;
 	if (target_set_adopt(set, NULL, config->targets.capacity, &changes, &error) == 0)
-		table = target_table_new(
-			set, config->targets.capacity, &any_key, numbering, &error);
+		table = target_table_new(set, config->targets.capacity, &any_key, numbering,
+			config->targets.match_outer, &error);
 	if (!table)
 		fprintf(stderr, "%s: %s\n", config->targets.file, error.text);
 	target_table_free(table);

@@ -128,8 +128,8 @@ static void load_targets(struct orders *o, struct load *l)
 	if (target_set_adopt(l->set, o->set, o->config->targets.capacity, &l->changes, &l->error) !=
 		0)
 		goto refuse;
-	l->table = target_table_new(
-		l->set, o->config->targets.capacity, &o->key, &o->numbering, &l->error);
+	l->table = target_table_new(l->set, o->config->targets.capacity, &o->key, &o->numbering,
+		o->config->targets.match_outer, &l->error);
 	if (l->table)
 		return;
 refuse:
@@ -372,7 +372,8 @@ struct target_table *orders_take_table(struct orders *o, struct error *error)
 	if (table)
 		return table;
 	struct target_set empty = {0};
-	return target_table_new(&empty, o->config->targets.capacity, &o->key, &o->numbering, error);
+	return target_table_new(&empty, o->config->targets.capacity, &o->key, &o->numbering,
+		o->config->targets.match_outer, error);
 }
 
 const struct target_set *orders_in_force(const struct orders *o)

@@ -168,7 +168,8 @@ static void take(struct worker *w, const struct target_table *table, const struc
 	uint16_t point, uint64_t time_ns)
 {
 	w->counters.taken++;
-	sip_events_take(w->sip_events, table, &w->message, flow, point, time_ns, w->events);
+	sip_events_take(
+		w->sip_events, table, &w->message, flow, NULL, point, time_ns, w->events);
 }
 
 static void hand_over(
@@ -239,7 +240,7 @@ static void count_target_frame(
 	struct worker *w, const struct target_table *table, const struct candidate *c)
 {
 	struct match match;
-	if (target_table_match(table, &c->flow, NULL, 0, &match, 1) > 0)
+	if (target_table_match(table, &c->flow, NULL, NULL, 0, &match, 1) > 0)
 		w->counters.target_frames[c->class]++;
 }
 

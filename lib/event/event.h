@@ -5,7 +5,7 @@
 
 #include "packet.h"
 
-enum { EVENT_MAX_TASKS = 64, EVENT_MAX_PAYLOAD = 65535 };
+enum { EVENT_MAX_TASKS = 64, EVENT_MAX_PAYLOAD = 65536 };
 
 enum event_protocol { EVENT_SIP };
 

@@ -23,7 +23,10 @@ struct part {
 	uint32_t slot, generation;
 	uint32_t roles; // of the identity in this message; 0: none, or known by its session alone
 	uint8_t ends;
-	bool in_session; // the session knows it already
+	uint8_t services; // of the task, as in struct match
+	bool in_session;  // the session knows it already
+	bool wanted;      // the message is of a service of the task
+	enum sip_share share;
 	enum sip_side side;
 };
 
@@ -44,6 +47,8 @@ struct sip_events {
 	struct sip_sessions *sessions;
 	struct duplicates duplicates;
 	struct sip_identities identities; // of the message at hand, as are:
+	struct sip_services services;     // if they are known: most messages need none
+	bool services_known;
 	struct match *matches;
 	struct parts parts;
 };
@@ -167,16 +172,45 @@ unsigned sip_owner(const struct hash_key *key, const struct sip_message *message
 	return (unsigned)((siphash(key, name) >> 32) * workers >> 32);
 }
 
+// --- services --------------------------------------------------------------------------------------------------
+
+// Whether the message is of a service of the task; `share` as in sip_services_hold().
+static bool is_wanted(struct sip_events *events, const struct sip_message *message,
+	uint8_t services, enum sip_share *share)
+{
+	if (services == 0)
+		return true;
+	if (!events->services_known)
+		events->services = sip_services_of(message);
+	events->services_known = true;
+	return sip_services_hold(services, &events->services, share);
+}
+
+// Whether the session must know the task.
+static bool has_a_stake(const struct part *part)
+{
+	return part->in_session || part->wanted || part->share == SIP_SHARE_NOT;
+}
+
+static bool any_has_a_stake(const struct parts *parts)
+{
+	for (uint32_t i = 0; i < parts->count; i++)
+		if (has_a_stake(&parts->list[i]))
+			return true;
+	return false;
+}
+
 // --- who has a part in the message -------------------------------------------------------------------------------
 
 static void add_matches(struct sip_events *events, const struct target_table *table,
-	const struct sip_message *message, const struct flow *flow)
+	const struct sip_message *message, const struct flow *flow,
+	const struct encapsulation *outer)
 {
 	struct sip_identities *identities = &events->identities;
 	sip_identities_read(identities, message, target_table_numbering(table));
 	events->counters.identities_passed_over += identities->excess;
-	size_t count = target_table_match(table, flow, identities->sightings, identities->count,
-		events->matches, events->config.max_tasks);
+	size_t count = target_table_match(table, flow, outer, identities->sightings,
+		identities->count, events->matches, events->config.max_tasks);
 	if (count > events->config.max_tasks) {
 		uint64_t lost = count - events->config.max_tasks;
 		events->counters.matched += lost;
@@ -193,6 +227,8 @@ static void add_matches(struct sip_events *events, const struct target_table *ta
 		part->roles = m->roles;
 		part->ends = m->ends;
 		part->side = sip_side_of(message, m->roles);
+		part->services = m->services;
+		part->wanted = is_wanted(events, message, m->services, &part->share);
 	}
 }
 
@@ -215,7 +251,7 @@ static enum sip_side remembered_side(
 
 // Adds the tasks of the session to the parts, and forgets those that are no longer ordered.
 static void add_session_tasks(struct sip_events *events, const struct target_table *table,
-	uint32_t session, const struct sip_step *step)
+	const struct sip_message *message, uint32_t session, const struct sip_step *step)
 {
 	uint32_t *link = sip_session_tasks(events->sessions, session);
 	while (*link != SIP_SESSION_NONE) {
@@ -228,8 +264,10 @@ static void add_session_tasks(struct sip_events *events, const struct target_tab
 		}
 		if (!part)
 			part = parts_add(&events->parts, task->slot, task->generation);
+		bool wanted = is_wanted(events, message, task->services, &task->share);
 		if (part) {
 			part->in_session = true;
+			part->wanted = wanted;
 			if (part->side == SIP_SIDE_UNKNOWN) {
 				if (!sip_is_diverted(part->roles))
 					part->side = remembered_side(task, step);
@@ -238,8 +276,8 @@ static void add_session_tasks(struct sip_events *events, const struct target_tab
 				task->side = part->side;
 			}
 		} else {
-			events->counters.matched++;
-			events->counters.lost_too_many_tasks++;
+			events->counters.matched += wanted;
+			events->counters.lost_too_many_tasks += wanted;
 		}
 		link = &task->next;
 	}
@@ -249,11 +287,11 @@ static void remember_parts(struct sip_events *events, uint32_t session, const st
 {
 	for (uint32_t i = 0; i < events->parts.count; i++) {
 		const struct part *part = &events->parts.list[i];
-		if (part->in_session)
+		if (part->in_session || !has_a_stake(part))
 			continue;
 		struct sip_session_task task = {part->slot, part->generation,
 			part->side == SIP_SIDE_UNKNOWN ? 0 : step->from_tag, SIP_SESSION_NONE,
-			part->side};
+			part->side, part->share, part->services};
 		if (!sip_session_add_task(events->sessions, session, &task))
 			return; // its other messages show the identity, or are not reported
 	}
@@ -323,14 +361,14 @@ static void follow_session(struct sip_events *events, const struct target_table 
 			sip_session_includes(sessions, c.sessions[i], &step, time_ns))
 			session = c.sessions[i];
 	if (session != SIP_SESSION_NONE) {
-		add_session_tasks(events, table, session, &step);
-		if (events->parts.count == 0) { // none of its tasks is ordered any more
+		add_session_tasks(events, table, message, session, &step);
+		if (!any_has_a_stake(&events->parts)) { // none of its tasks is ordered any more
 			sip_sessions_close(sessions, session);
 			return;
 		}
 	} else {
 		// Something begins: only those whom it shows have a part in it. An ACK begins nothing.
-		if (events->parts.count == 0 || step.method == SIP_ACK)
+		if (!any_has_a_stake(&events->parts) || step.method == SIP_ACK)
 			return;
 		session = conversation_begin(sessions, &c, &step, time_ns);
 		if (session == SIP_SESSION_NONE)
@@ -479,6 +517,8 @@ static void report_parts(
 	size_t count = 0;
 	for (uint32_t i = 0; i < events->parts.count; i++) {
 		const struct part *part = &events->parts.list[i];
+		if (!part->wanted)
+			continue;
 		struct digest sighting = sighting_of(events, r, part);
 		events->counters.matched++;
 		if (duplicates_hold(&events->duplicates, &sighting, r->time_ns)) {
@@ -508,11 +548,13 @@ static uint64_t correlation_of(const struct sip_events *events, const struct sip
 }
 
 void sip_events_take(struct sip_events *events, const struct target_table *table,
-	const struct sip_message *message, const struct flow *flow, uint16_t point,
-	uint64_t time_ns, struct record_ring *ring)
+	const struct sip_message *message, const struct flow *flow,
+	const struct encapsulation *outer, uint16_t point, uint64_t time_ns,
+	struct record_ring *ring)
 {
 	parts_clear(&events->parts);
-	add_matches(events, table, message, flow);
+	events->services_known = false;
+	add_matches(events, table, message, flow, outer);
 	if (message->call_id.len)
 		follow_session(events, table, message, time_ns);
 	if (events->parts.count) {

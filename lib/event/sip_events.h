@@ -7,6 +7,8 @@
 // response. One branch of a fork ending does not end the others. A task that is activated in mid-session takes effect with
 // the next message that shows the identity; one that is ended or changed loses its sessions at once.
 //
+// Services: a task with a list gets what belongs to one of them (sip_services.h); all else is no match for it.
+//
 // Duplicates: an octet-identical message seen again within the window is suppressed for each task that already had
 // it, and counted; a message with a changed Via is another message.
 #ifndef X2TAP_SIP_EVENTS_H
@@ -53,9 +55,10 @@ const struct sip_events_counters *sip_events_counters(const struct sip_events *e
 unsigned sip_owner(const struct hash_key *key, const struct sip_message *message, unsigned workers);
 
 // Takes one message that this worker owns and writes its event, if it belongs to any task, to `ring`. `point` and `flow`
-// are copied into the event.
+// are copied into the event; `outer` is what the flow travelled in, NULL for nothing.
 void sip_events_take(struct sip_events *events, const struct target_table *table,
-	const struct sip_message *message, const struct flow *flow, uint16_t point,
-	uint64_t time_ns, struct record_ring *ring);
+	const struct sip_message *message, const struct flow *flow,
+	const struct encapsulation *outer, uint16_t point, uint64_t time_ns,
+	struct record_ring *ring);
 
 #endif

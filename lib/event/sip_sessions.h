@@ -14,6 +14,7 @@
 #include "digest_table.h"
 #include "sip.h"
 #include "sip_identities.h"
+#include "sip_services.h"
 
 static const uint64_t SIP_LINGER_NS = 32000000000; // 64 * T1, RFC 3261 section 17.1.1.2
 static const uint32_t SIP_SESSION_NONE = UINT32_MAX;
@@ -33,12 +34,14 @@ struct sip_step {
 struct sip_step sip_step_of(const struct hash_key *key, const struct sip_message *message);
 
 // A task that a session belongs to, and who of it the target is, if known: `side` holds for messages whose From tag
-// is `tag`, and the other side for those whose To tag it is.
+// is `tag`, and the other side for those whose To tag it is. Or one of other services, which `share` tells.
 struct sip_session_task {
 	uint32_t slot, generation;
 	uint32_t tag;
 	uint32_t next; // link to the session's next task, or SIP_SESSION_NONE
 	enum sip_side side;
+	enum sip_share share;
+	uint8_t services; // as in struct match
 };
 
 struct sip_sessions;

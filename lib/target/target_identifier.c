@@ -90,16 +90,16 @@ static bool read_address(struct reading *r, const struct place *place, const str
 	return fragment_of_text(r, place, node, bytes_of_text(canonical), out);
 }
 
-// A number of up to five digits; false if it is none.
-static bool number_of(struct bytes text, uint32_t *out)
+// A number of up to ten digits; false if it is none.
+static bool number_of(struct bytes text, uint64_t *out)
 {
-	uint32_t value = 0;
-	if (text.len == 0 || text.len > 5)
+	uint64_t value = 0;
+	if (text.len == 0 || text.len > 10)
 		return false;
 	for (size_t i = 0; i < text.len; i++) {
 		if (!ascii_is_digit(text.at[i]))
 			return false;
-		value = value * 10 + (text.at[i] - '0');
+		value = value * 10 + (uint64_t)(text.at[i] - '0');
 	}
 	*out = value;
 	return true;
@@ -145,7 +145,7 @@ static bool split_prefix(struct reading *r, const struct place *place, const str
 			r, node->mark, X1_SYNTAX, place, "'%.64s' is not an IP prefix", node->text);
 		return false;
 	}
-	uint32_t length;
+	uint64_t length;
 	uint8_t most = address_bits(&out->address);
 	if (!number_of(bytes_slice(text, at + 1, text.len), &length) || length > most) {
 		target_complain(r, node->mark, X1_SYNTAX, place,
@@ -194,7 +194,7 @@ static bool port_read(struct reading *r, const struct place *place, const struct
 {
 	if (!expect_scalar(r, place, node))
 		return false;
-	uint32_t port;
+	uint64_t port;
 	if (!number_of(node_text(node), &port) || port > UINT16_MAX || (tcp && port < 2)) {
 		target_complain(r, node->mark, X1_SYNTAX, place, "'%.64s' is not a %s port, %s",
 			node->text, tcp ? "TCP" : "UDP",
@@ -313,6 +313,25 @@ static bool read_port_list(struct reading *r, const struct place *place,
 	return good && fragment_finish(r, place, node, &w, out);
 }
 
+// --- tunnels -------------------------------------------------------------------------------------------------
+
+// The schema lets 2^32 pass, which no TEID can be (TS 29.281 clause 5.1).
+static bool read_tunnel_id(struct reading *r, const struct place *place,
+	const struct yaml_node *node, struct identifier *out)
+{
+	uint64_t id;
+	if (!number_of(node_text(node), &id) || id > UINT32_MAX) {
+		target_complain(r, node->mark, X1_SYNTAX, place,
+			"'%.64s' is not a tunnel endpoint identifier, 0 to 4294967295", node->text);
+		return false;
+	}
+	out->tunnel_id = (uint32_t)id;
+	struct writer w = fragment_start(r);
+	const char *element = identifier_element(out->type);
+	write_format(&w, "<%s>%u</%s>", element, out->tunnel_id, element);
+	return fragment_finish(r, place, node, &w, out);
+}
+
 // --- parties -------------------------------------------------------------------------------------------------
 
 static bool keep_identity(
@@ -367,10 +386,10 @@ static bool check_scheme(struct reading *r, const struct place *place, const str
 // A ':' behind the host that no port follows: what cannot be read must not be ignored.
 static bool has_unread_port(const struct yaml_node *node, const struct sip_uri *uri)
 {
-	const uint8_t *end = (const uint8_t *)node->text + node->len;
-	const uint8_t *at = uri->host.at + uri->host.len;
 	if (uri->has_port || uri->host.len == 0)
 		return false;
+	const uint8_t *end = (const uint8_t *)node->text + node->len;
+	const uint8_t *at = uri->host.at + uri->host.len;
 	if (at < end && *at == ']')
 		at++;
 	return at < end && *at != ';' && *at != '?';
@@ -507,7 +526,7 @@ static const struct form {
 	{"impi", read_user_name, YAML_SCALAR, IDENTIFIER_IMPI},
 	{"nai", read_user_name, YAML_SCALAR, IDENTIFIER_NAI},
 	{.name = "radiusAttribute"},
-	{.name = "gtpuTunnelId"},
+	{"gtpuTunnelId", read_tunnel_id, YAML_SCALAR, IDENTIFIER_GTPU_TUNNEL_ID},
 	{.name = "gtpcTunnelId"},
 	{.name = "callPartyRole"},
 	{.name = "nonLocalIdentifier"},
@@ -548,6 +567,8 @@ enum dimension identifier_dimension(enum identifier_type type)
 {
 	if (type <= IDENTIFIER_IPV6_CIDR)
 		return DIMENSION_ADDRESS;
+	if (type == IDENTIFIER_GTPU_TUNNEL_ID)
+		return DIMENSION_TUNNEL;
 	return type <= IDENTIFIER_UDP_PORT_LIST ? DIMENSION_PORT : DIMENSION_PARTY;
 }
 
@@ -557,6 +578,14 @@ static bool expect_kind(struct reading *r, const struct place *place, const stru
 	if (kind == YAML_LIST)
 		return expect_list(r, place, node);
 	return kind == YAML_MAP ? expect_map(r, place, node) : expect_scalar(r, place, node);
+}
+
+static const char *refusal_of(const struct form *form)
+{
+	if (strcmp(form->name, "gtpcTunnelId") == 0)
+		return "comes with GTP-C, which this version does not read; a tunnel of the user plane is "
+		       "gtpuTunnelId";
+	return "not supported by this version";
 }
 
 bool identifier_read(struct reading *r, const struct place *place, const struct yaml_node *item,
@@ -576,8 +605,8 @@ bool identifier_read(struct reading *r, const struct place *place, const struct 
 	if (!form)
 		return false;
 	if (!form->read) {
-		target_complain(r, value->key_mark, X1_UNSUPPORTED_IDENTIFIER, place,
-			"%s: not supported by this version", form->name);
+		target_complain(r, value->key_mark, X1_UNSUPPORTED_IDENTIFIER, place, "%s: %s",
+			form->name, refusal_of(form));
 		return false;
 	}
 	const struct place value_place = {place, form->name, 0, false};

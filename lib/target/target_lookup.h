@@ -10,7 +10,7 @@ enum { PROTOCOL_TCP = 6, PROTOCOL_UDP = 17 };
 enum transport { UDP, TCP, TRANSPORTS };
 
 // By what an entry is found; its other identifiers are checked then.
-enum primary { PRIMARY_NONE, PRIMARY_IDENTITY, PRIMARY_ADDRESS, PRIMARY_PORT };
+enum primary { PRIMARY_NONE, PRIMARY_IDENTITY, PRIMARY_TUNNEL, PRIMARY_ADDRESS, PRIMARY_PORT };
 
 enum { POOL_UNIT = 8 }; // octets: offsets into the pool count these; 0 is none
 
@@ -25,9 +25,12 @@ struct entry {
 	uint32_t identity; // in the pool
 	uint32_t stated;   // in the pool: struct sip_uri
 	uint32_t ports;    // in the pool: struct port_range
+	uint32_t tunnel_id;
 	uint16_t port_count;
 	uint8_t protocol;       // of the ports
 	uint8_t prefix_len;     // of the address
+	bool has_tunnel;
+	uint8_t services; // enum service bits, 0: all
 	struct address address; // family 0: none
 };
 _Static_assert(sizeof(struct entry) == 64, "an entry is a cache line");
@@ -93,6 +96,12 @@ static inline uint64_t hash_identity(
 {
 	const struct hash_key key = {t->key.k0 ^ kind, t->key.k1};
 	return siphash(&key, identity);
+}
+
+static inline uint64_t hash_tunnel(const struct target_table *t, uint32_t tunnel_id)
+{
+	const struct hash_key key = {t->key.k0 ^ 0x100, t->key.k1};
+	return siphash(&key, bytes_of(&tunnel_id, sizeof tunnel_id));
 }
 
 // `prefix`: masked.

@@ -4,11 +4,45 @@
 struct findings {
 	const struct target_table *table;
 	const struct flow *flow;
+	const struct encapsulation *outer; // NULL: none
+	size_t level_count; // flows that count: `flow`, and with match_outer those of `outer`
 	const struct sighting *sightings;
 	size_t sighting_count;
 	struct match *out;
 	size_t max, count;
 };
+
+// --- levels of a packet, from the innermost out ----------------------------------------------------------------
+
+// An encapsulation has room for so many; a count that says more is not believed.
+static size_t tunnels_of(uint8_t count)
+{
+	return count < PACKET_MAX_TUNNELS ? count : PACKET_MAX_TUNNELS;
+}
+
+static size_t level_count(const struct target_table *t, const struct encapsulation *outer)
+{
+	return 1 + (t->filter.match_outer && outer ? tunnels_of(outer->flow_count) : 0);
+}
+
+static const struct flow *level_at(const struct findings *f, size_t level)
+{
+	return level == 0 ? f->flow : &f->outer->flows[f->level_count - 1 - level];
+}
+
+// The ends of all levels stand in a row: the source of a level, then its destination. An entry is taken at the first of them
+// where it is found, so it is taken once.
+static const struct address *address_at(const struct findings *f, size_t end)
+{
+	const struct flow *level = level_at(f, end / 2);
+	return end % 2 == 0 ? &level->source : &level->destination;
+}
+
+static uint16_t port_at(const struct findings *f, size_t end)
+{
+	const struct flow *level = level_at(f, end / 2);
+	return end % 2 == 0 ? level->source_port : level->destination_port;
+}
 
 // --- does an identifier hold? --------------------------------------------------------------------------------
 
@@ -52,17 +86,35 @@ static bool end_holds(const struct target_table *t, const struct entry *e,
 }
 
 // The ends of the flow for which address and ports of the entry hold together. It has at least one of them.
-static uint8_t ends_of(const struct findings *f, const struct entry *e)
+static uint8_t ends_of_flow(
+	const struct target_table *t, const struct entry *e, const struct flow *flow)
 {
-	const struct flow *flow = f->flow;
 	if (e->port_count && e->protocol != flow->protocol)
 		return 0;
 	uint8_t ends = 0;
-	if (end_holds(f->table, e, &flow->source, flow->source_port))
+	if (end_holds(t, e, &flow->source, flow->source_port))
 		ends |= END_SOURCE;
-	if (end_holds(f->table, e, &flow->destination, flow->destination_port))
+	if (end_holds(t, e, &flow->destination, flow->destination_port))
 		ends |= END_DESTINATION;
 	return ends;
+}
+
+// Those of the innermost level that has any.
+static uint8_t ends_of(const struct findings *f, const struct entry *e)
+{
+	uint8_t ends = 0;
+	for (size_t level = 0; level < f->level_count && !ends; level++)
+		ends = ends_of_flow(f->table, e, level_at(f, level));
+	return ends;
+}
+
+static bool is_in_tunnel(const struct findings *f, uint32_t tunnel_id)
+{
+	size_t count = f->outer ? tunnels_of(f->outer->teid_count) : 0;
+	for (size_t i = 0; i < count; i++)
+		if (f->outer->teids[i] == tunnel_id)
+			return true;
+	return false;
 }
 
 static bool is_identity(
@@ -94,13 +146,14 @@ static void take(struct findings *f, const struct entry *e, uint32_t roles)
 {
 	bool about_flow = e->address.family || e->port_count;
 	uint8_t ends = about_flow ? ends_of(f, e) : 0;
-	if (about_flow && !ends)
+	if ((about_flow && !ends) || (e->has_tunnel && !is_in_tunnel(f, e->tunnel_id)))
 		return;
 	if (f->count < f->max)
 		f->out[f->count] = (struct match){
 			.slot = (uint32_t)(e - f->table->entries),
 			.generation = e->generation,
 			.ends = ends,
+			.services = e->services,
 			.roles = roles,
 		};
 	f->count++;
@@ -146,11 +199,43 @@ static void find_by_identity(struct findings *f, size_t index)
 	}
 }
 
+// --- by tunnel -----------------------------------------------------------------------------------------------
+
+static void find_by_tunnel(struct findings *f, uint32_t tunnel_id)
+{
+	const struct target_table *t = f->table;
+	uint64_t hash = hash_tunnel(t, tunnel_id);
+	for (const struct entry *e = bucket(t, hash); e; e = entry_at(t, e->next))
+		if (e->tag == hash >> 32 && e->primary == PRIMARY_TUNNEL &&
+			e->tunnel_id == tunnel_id)
+			take(f, e, 0);
+}
+
+// A tunnel may run in one of the same number: then once.
+static void find_by_tunnels(struct findings *f)
+{
+	const uint32_t *teids = f->outer->teids;
+	for (size_t i = 0; i < tunnels_of(f->outer->teid_count); i++) {
+		size_t first = 0;
+		while (teids[first] != teids[i])
+			first++;
+		if (first == i && target_filter_tunnel(&f->table->filter, teids[i]))
+			find_by_tunnel(f, teids[i]);
+	}
+}
+
 // --- by address ----------------------------------------------------------------------------------------------
 
-// An entry that covers both ends was found at the source.
+static bool covers_before(const struct findings *f, const struct entry *e, size_t end)
+{
+	for (size_t i = 0; i < end; i++)
+		if (prefix_covers(e, address_at(f, i)))
+			return true;
+	return false;
+}
+
 static void find_by_prefix(
-	struct findings *f, const struct address *prefix, uint8_t length, bool at_destination)
+	struct findings *f, const struct address *prefix, uint8_t length, size_t end)
 {
 	const struct target_table *t = f->table;
 	uint64_t hash = hash_prefix(t, prefix, length);
@@ -158,7 +243,7 @@ static void find_by_prefix(
 		if (e->tag != hash >> 32 || e->primary != PRIMARY_ADDRESS ||
 			e->prefix_len != length || memcmp(&e->address, prefix, sizeof *prefix) != 0)
 			continue;
-		if (!at_destination || !prefix_covers(e, &f->flow->source))
+		if (!covers_before(f, e, end))
 			take(f, e, 0);
 	}
 }
@@ -173,9 +258,10 @@ static bool prefix_may_be(
 			: target_filter_key_ipv6(be64_of(octets), be64_of(octets + 8), length));
 }
 
-static void find_by_address(struct findings *f, const struct address *address, bool at_destination)
+static void find_by_address(struct findings *f, size_t end)
 {
 	const struct target_filter *filter = &f->table->filter;
+	const struct address *address = address_at(f, end);
 	if (address->family == 0)
 		return;
 	bool ipv4 = address->family == 4;
@@ -184,22 +270,24 @@ static void find_by_address(struct findings *f, const struct address *address, b
 	for (size_t i = 0; i < count; i++) {
 		struct address prefix = address_masked(address, lengths[i]);
 		if (prefix_may_be(filter, &prefix, lengths[i]))
-			find_by_prefix(f, &prefix, lengths[i], at_destination);
+			find_by_prefix(f, &prefix, lengths[i], end);
 	}
 }
 
 // --- by port -------------------------------------------------------------------------------------------------
 
-static void port_hit(struct findings *f, uint32_t slot, bool at_destination)
+static bool is_of_port_before(const struct findings *f, const struct entry *e, size_t end)
 {
-	const struct entry *e = &f->table->entries[slot];
-	if (!at_destination || !ports_hold(f->table, e, f->flow->source_port))
-		take(f, e, 0);
+	for (size_t i = 0; i < end; i++)
+		if (level_at(f, i / 2)->protocol == e->protocol &&
+			ports_hold(f->table, e, port_at(f, i)))
+			return true;
+	return false;
 }
 
 // As deep as the tree: at most 32 calls.
-static void find_in_tree(struct findings *f, const struct port_node *nodes, size_t count,
-	uint16_t port, bool at_destination)
+static void find_in_tree(
+	struct findings *f, const struct port_node *nodes, size_t count, uint16_t port, size_t end)
 {
 	if (count == 0)
 		return;
@@ -207,38 +295,41 @@ static void find_in_tree(struct findings *f, const struct port_node *nodes, size
 	const struct port_node *root = &nodes[middle];
 	if (root->highest < port)
 		return;
-	find_in_tree(f, nodes, middle, port, at_destination);
+	find_in_tree(f, nodes, middle, port, end);
 	if (root->first > port)
 		return;
-	if (root->last >= port)
-		port_hit(f, root->slot, at_destination);
-	find_in_tree(f, root + 1, count - middle - 1, port, at_destination);
+	const struct entry *e = &f->table->entries[root->slot];
+	if (root->last >= port && !is_of_port_before(f, e, end))
+		take(f, e, 0);
+	find_in_tree(f, root + 1, count - middle - 1, port, end);
 }
 
-static void find_by_port(struct findings *f)
+static void find_by_port(struct findings *f, size_t end)
 {
-	const struct flow *flow = f->flow;
-	if (flow->protocol != PROTOCOL_UDP && flow->protocol != PROTOCOL_TCP)
+	uint8_t protocol = level_at(f, end / 2)->protocol;
+	if (protocol != PROTOCOL_UDP && protocol != PROTOCOL_TCP)
 		return;
-	const struct port_tree *tree =
-		&f->table->port_trees[flow->protocol == PROTOCOL_UDP ? UDP : TCP];
-	find_in_tree(f, tree->nodes, tree->count, flow->source_port, false);
-	if (flow->destination_port != flow->source_port)
-		find_in_tree(f, tree->nodes, tree->count, flow->destination_port, true);
+	const struct port_tree *tree = &f->table->port_trees[protocol == PROTOCOL_UDP ? UDP : TCP];
+	find_in_tree(f, tree->nodes, tree->count, port_at(f, end), end);
 }
 
 // --- the seam ------------------------------------------------------------------------------------------------
 
 size_t target_table_match(const struct target_table *table, const struct flow *flow,
-	const struct sighting *sightings, size_t sighting_count, struct match *out, size_t max)
+	const struct encapsulation *outer, const struct sighting *sightings, size_t sighting_count,
+	struct match *out, size_t max)
 {
-	struct findings f = {table, flow, sightings, sighting_count, out, max, 0};
+	struct findings f = {table, flow, outer, level_count(table, outer), sightings,
+		sighting_count, out, max, 0};
+	size_t ends = 2 * f.level_count;
 	for (size_t i = 0; i < sighting_count; i++)
 		find_by_identity(&f, i);
-	find_by_address(&f, &flow->source, false);
-	find_by_address(&f, &flow->destination, true);
-	if (table->filter.has_ports)
-		find_by_port(&f);
+	if (outer && table->filter.has_tunnels)
+		find_by_tunnels(&f);
+	for (size_t end = 0; end < ends; end++)
+		find_by_address(&f, end);
+	for (size_t end = 0; table->filter.has_ports && end < ends; end++)
+		find_by_port(&f, end);
 	return f.count;
 }
 

@@ -305,7 +305,8 @@ static void choose(struct reading *r, const struct place *place, const struct ya
 	const struct identifier *found, struct choice *choice)
 {
 	static const char *const names[DIMENSIONS] = {
-		"address or prefix", "port, port range or port list", "identity of a party"};
+		"address or prefix", "port, port range or port list", "identity of a party",
+		"tunnel"};
 	enum dimension d = identifier_dimension(found->type);
 	if (!choice->from[d]) {
 		choice->from[d] = item;
@@ -340,20 +341,20 @@ static void check_width(struct reading *r, const struct place *place, const stru
 	const struct yaml_node *address = choice->from[DIMENSION_ADDRESS];
 	const struct yaml_node *port = choice->from[DIMENSION_PORT];
 	const struct yaml_node *party = choice->from[DIMENSION_PARTY];
-	if (choice->faulty || r->rules->allow_wide_targets)
-		return;
+	if (choice->faulty || r->rules->allow_wide_targets || choice->from[DIMENSION_TUNNEL])
+		return; // a tunnel is one subscriber's, whatever else is said
 	bool wide = !address || is_wide(&choice->identifiers[DIMENSION_ADDRESS]);
 	if (party && wide && is_number_of_all(&choice->identifiers[DIMENSION_PARTY]))
 		target_complain(r, party->first->key_mark, X1_TASK_FAILED, place,
 			"%s: a local number is another subscriber's at every host: write it globally "
-			"with '+', state its phone-context, configure 'numbering', add an address, or "
-			"set 'targets: allow_wide_targets: yes' in x2tap.yaml",
+			"with '+', state its phone-context, configure 'numbering', add an address or a "
+			"tunnel, or set 'targets: allow_wide_targets: yes' in x2tap.yaml",
 			party->first->key);
 	if (party)
 		return;
 	if (port && !address)
 		target_complain(r, port->first->key_mark, X1_TASK_FAILED, place,
-			"%s alone is everybody's: add an address or a party, or set "
+			"%s alone is everybody's: add an address, a party or a tunnel, or set "
 			"'targets: allow_wide_targets: yes' in x2tap.yaml",
 			port->first->key);
 	else if (address && is_wide(&choice->identifiers[DIMENSION_ADDRESS]))
@@ -367,6 +368,7 @@ static void check_width(struct reading *r, const struct place *place, const stru
 static void keep_choice(struct reading *r, const struct choice *choice, struct task *task)
 {
 	struct identifier kept[DIMENSIONS];
+	task->identifier_count = 0; // a key that stands twice is complained of, and read twice
 	for (size_t d = 0; d < DIMENSIONS; d++)
 		if (choice->from[d])
 			kept[task->identifier_count++] = choice->identifiers[d];
@@ -486,6 +488,72 @@ static void read_implicit_deactivation(
 			"'%.64s' is neither true nor false", node->text);
 }
 
+static uint8_t service_of(const struct yaml_node *word)
+{
+	static const struct {
+		const char *name;
+		enum service service;
+	} services[] = {{"voice", SERVICE_VOICE}, {"messaging", SERVICE_MESSAGING},
+		{"data", SERVICE_DATA}};
+	for (size_t i = 0; i < sizeof services / sizeof *services; i++)
+		if (is_text(word, services[i].name))
+			return (uint8_t)services[i].service;
+	return 0;
+}
+
+static void read_service(struct reading *r, const struct place *place,
+	const struct yaml_node *word, struct task *task)
+{
+	if (!expect_scalar(r, place, word))
+		return;
+	uint8_t service = service_of(word);
+	if (!service)
+		target_complain(r, word->mark, X1_UNSUPPORTED_SERVICE, place,
+			"'%.64s' is not a service that x2tap supports: voice, messaging or data",
+			word->text);
+	else if (task->services & service)
+		target_complain(r, word->mark, X1_SYNTAX, place, "%s is listed twice", word->text);
+	task->services |= service;
+}
+
+static void read_services(
+	struct reading *r, const struct place *up, const struct yaml_node *list, struct task *task)
+{
+	struct place place = {up, "listOfServiceTypes", 0, false};
+	if (!expect_list(r, &place, list))
+		return;
+	task->services = 0;
+	if (list->len == 0)
+		target_complain(r, list->mark, X1_SYNTAX, &place,
+			"must list at least one service: without the list a task is for all");
+	place.is_item = true;
+	for (const struct yaml_node *n = list->first; n; n = n->next, place.index++)
+		read_service(r, &place, n, task);
+}
+
+// Parties that only SIP shows. User names and numbers of tunnels stand elsewhere too.
+static bool is_of_sip_alone(enum identifier_type type)
+{
+	return type == IDENTIFIER_SIP_URI || type == IDENTIFIER_TEL_URI ||
+	       type == IDENTIFIER_E164_NUMBER || type == IDENTIFIER_IMPU;
+}
+
+// An order that could never yield anything is a mistake that nobody would notice.
+static void check_services(struct reading *r, const struct place *up, const struct yaml_node *map,
+	const struct task *task)
+{
+	const struct yaml_node *list = yaml_get(map, "listOfServiceTypes");
+	const struct place place = {up, "listOfServiceTypes", 0, false};
+	if (task->services != SERVICE_DATA)
+		return;
+	for (size_t i = 0; i < task->identifier_count; i++)
+		if (is_of_sip_alone(task->identifiers[i].type))
+			target_complain(r, list->mark, X1_UNSUPPORTED_SERVICE, &place,
+				"data alone yields nothing for %s, which only SIP shows: add voice or "
+				"messaging, or name the target by an address, a tunnel, impi or nai",
+				identifier_element(task->identifiers[i].type));
+}
+
 // Parts of X1's TaskDetails that would promise what x2tap does not do.
 static void refuse_parts(struct reading *r, const struct place *place, const struct yaml_node *map)
 {
@@ -497,7 +565,6 @@ static void refuse_parts(struct reading *r, const struct place *place, const str
 		{"listOfMediationDetails", X1_TASK_FAILED,
 			"is for mediation functions; x2tap keeps no time window, the task ends when it is "
 			"taken out"},
-		{"listOfServiceTypes", X1_UNSUPPORTED_SERVICE, "not supported yet"},
 		{"taskDetailsExtensions", X1_TASK_FAILED, "not supported by this version"},
 		{"listOfTrafficPolicyReferences", X1_NO_SUCH_OBJECT,
 			"x2tap holds no policy objects"},
@@ -530,7 +597,10 @@ static void read_task_parts(
 			read_correlation_id(r, place, n, task);
 		else if (strcmp(n->key, "implicitDeactivationAllowed") == 0)
 			read_implicit_deactivation(r, place, n, task);
+		else if (strcmp(n->key, "listOfServiceTypes") == 0)
+			read_services(r, place, n, task);
 	}
+	check_services(r, place, map, task);
 	refuse_parts(r, place, map);
 }
 

@@ -73,7 +73,14 @@ static inline struct bytes node_text(const struct yaml_node *scalar)
 }
 
 // What an identifier narrows down. A task has at most one of each.
-enum dimension { DIMENSION_ADDRESS, DIMENSION_PORT, DIMENSION_PARTY, DIMENSIONS };
+enum dimension {
+	DIMENSION_ADDRESS,
+	DIMENSION_PORT,
+	DIMENSION_PARTY,
+	DIMENSION_TUNNEL,
+	DIMENSIONS
+};
+_Static_assert((int)DIMENSIONS == (int)TASK_MAX_IDENTIFIERS, "one of each");
 enum dimension identifier_dimension(enum identifier_type type);
 
 // Reads one of a task's targetIdentifiers, a map of one key. False: it was complained of.

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdalign.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
+#include "pages.h"
 #include "target_lookup.h"
 
 // Everything stands in one mapping whose size follows from the capacity alone, and every page of it is touched at once: how
@@ -28,14 +28,6 @@ static size_t power_of_two_from(size_t least)
 	return n;
 }
 
-// Hands out `size` octets of the mapping that starts at `base`; with base NULL it only adds up.
-static void *carve(uint8_t *base, size_t *used, size_t size)
-{
-	void *at = base ? base + *used : NULL;
-	*used += (size + 63) & ~(size_t)63;
-	return at;
-}
-
 struct layout {
 	size_t capacity, buckets, filter_pages, filter_words, pool_size;
 };
@@ -56,15 +48,15 @@ static struct layout layout_of(size_t capacity)
 static size_t table_place(struct target_table *t, uint8_t *base, const struct layout *l)
 {
 	size_t used = (sizeof *t + 63) & ~(size_t)63;
-	t->entries = carve(base, &used, l->capacity * sizeof *t->entries);
-	t->heads = carve(base, &used, l->buckets * sizeof *t->heads);
-	t->filter_page_of = carve(base, &used, 65536 * sizeof *t->filter_page_of);
-	t->filter_pages = carve(
+	t->entries = pages_carve(base, &used, l->capacity * sizeof *t->entries);
+	t->heads = pages_carve(base, &used, l->buckets * sizeof *t->heads);
+	t->filter_page_of = pages_carve(base, &used, 65536 * sizeof *t->filter_page_of);
+	t->filter_pages = pages_carve(
 		base, &used, l->filter_pages * TARGET_FILTER_PAGE_WORDS * sizeof *t->filter_pages);
-	t->filter_words = carve(base, &used, l->filter_words * sizeof *t->filter_words);
-	t->port_bits[UDP] = carve(base, &used, PORT_BITMAP_WORDS * sizeof(uint64_t));
-	t->port_bits[TCP] = carve(base, &used, PORT_BITMAP_WORDS * sizeof(uint64_t));
-	t->pool = carve(base, &used, l->pool_size);
+	t->filter_words = pages_carve(base, &used, l->filter_words * sizeof *t->filter_words);
+	t->port_bits[UDP] = pages_carve(base, &used, PORT_BITMAP_WORDS * sizeof(uint64_t));
+	t->port_bits[TCP] = pages_carve(base, &used, PORT_BITMAP_WORDS * sizeof(uint64_t));
+	t->pool = pages_carve(base, &used, l->pool_size);
 	return (used + PAGE - 1) & ~(size_t)(PAGE - 1);
 }
 
@@ -73,14 +65,9 @@ static struct target_table *table_map(size_t capacity)
 	struct layout l = layout_of(capacity);
 	struct target_table sizes;
 	size_t mapped = table_place(&sizes, NULL, &l);
-	uint8_t *base =
-		mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (base == MAP_FAILED)
+	uint8_t *base = pages_take(mapped);
+	if (!base)
 		return NULL;
-	madvise(base, mapped, MADV_DONTDUMP);
-	madvise(base, mapped, MADV_HUGEPAGE);
-	explicit_bzero(base, mapped);
-
 	struct target_table *t = (struct target_table *)(void *)base;
 	table_place(t, base, &l);
 	t->mapped = mapped;
@@ -102,9 +89,7 @@ void target_table_free(struct target_table *table)
 {
 	if (!table)
 		return;
-	size_t mapped = table->mapped;
-	explicit_bzero(table, mapped);
-	munmap(table, mapped);
+	pages_free(table, table->mapped);
 }
 
 // --- building ------------------------------------------------------------------------------------------------
@@ -195,6 +180,10 @@ static bool entry_add(struct target_table *t, struct entry *e, const struct iden
 	case IDENTIFIER_IMPI:
 	case IDENTIFIER_NAI:
 		return entry_add_identity(t, e, identifier);
+	case IDENTIFIER_GTPU_TUNNEL_ID:
+		e->tunnel_id = identifier->tunnel_id;
+		e->has_tunnel = true;
+		return true;
 	case IDENTIFIER_TYPES:
 		break;
 	}
@@ -297,6 +286,11 @@ static void file_entry(struct target_table *t, uint32_t slot)
 	if (e->identity) {
 		e->primary = PRIMARY_IDENTITY;
 		chain(t, slot, hash_identity(t, e->identity_kind, entry_identity(t, e)));
+	} else if (e->has_tunnel) {
+		e->primary = PRIMARY_TUNNEL;
+		t->filter.has_tunnels = true;
+		filter_set(t, target_filter_key_tunnel(e->tunnel_id));
+		chain(t, slot, hash_tunnel(t, e->tunnel_id));
 	} else if (e->address.family) {
 		e->primary = PRIMARY_ADDRESS;
 		filter_add(t, e);
@@ -381,6 +375,7 @@ static bool table_fill(struct target_table *t, const struct target_set *set)
 		const struct task *task = &set->tasks[i - 1];
 		struct entry *e = &t->entries[task->slot];
 		e->generation = task->generation;
+		e->services = task->services;
 		for (size_t j = 0; j < task->identifier_count; j++)
 			if (!entry_add(t, e, &task->identifiers[j]))
 				return false;
@@ -391,7 +386,8 @@ static bool table_fill(struct target_table *t, const struct target_set *set)
 }
 
 struct target_table *target_table_new(const struct target_set *set, size_t capacity,
-	const struct hash_key *key, const struct numbering *numbering, struct error *error)
+	const struct hash_key *key, const struct numbering *numbering, bool match_outer,
+	struct error *error)
 {
 	if (set->slot_limit > capacity || capacity > UINT32_MAX / 2) {
 		error_set(
@@ -406,6 +402,7 @@ struct target_table *target_table_new(const struct target_set *set, size_t capac
 	t->key = *key;
 	t->numbering = numbering;
 	t->filter.seed = key->k0 ^ key->k1;
+	t->filter.match_outer = match_outer;
 	if (table_fill(t, set))
 		return t;
 	target_table_free(t);

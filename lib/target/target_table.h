@@ -9,17 +9,21 @@
 
 struct target_table;
 
-// Copies what it needs: `set` may be freed later, but not `numbering`. NULL with *error.
+// Copies what it needs: `set` may be freed later, but not `numbering`. `match_outer`: addresses and ports also hold for
+// the outer IP headers of tunnels. NULL with *error.
 struct target_table *target_table_new(const struct target_set *set, size_t capacity,
-	const struct hash_key *key, const struct numbering *numbering, struct error *error);
+	const struct hash_key *key, const struct numbering *numbering, bool match_outer,
+	struct error *error);
 void target_table_free(struct target_table *table); // wipes; NULL does nothing
 
 // Rules of comparison that the table was built with.
 const struct numbering *target_table_numbering(const struct target_table *table);
 
 // --- every frame ---------------------------------------------------------------------------------------------
-// Whether an address (or, for port-only tasks, a port) could be a target's: never false for one that is, rarely true for one
-// that is not. The filter is the part that the data path reads for every frame; its layout is open so that this inlines.
+// Whether an address, a tunnel or, for tasks ordered by port alone, a port could be a target's: never false for one that
+// is, rarely true for one that is not. A task with a party is not in here, and one with a tunnel by that alone. Where
+// `match_outer` is set this is asked of the outer flows of a packet too, as of its own. The filter is the part that the
+// data path reads for every frame; its layout is open so that this inlines.
 
 enum { TARGET_FILTER_LENGTHS = 33 }; // IPv4 /0 to /32
 
@@ -33,6 +37,8 @@ struct target_filter {
 	uint64_t word_mask;
 	uint64_t seed;                  // per start
 	bool has_ports;                 // some task is ordered by port alone
+	bool match_outer;               // the outer flows of tunnels count too
+	bool has_tunnels;               // some task is ordered by GTP-U tunnel
 	uint8_t ipv4_unpaged;           // so many of ipv4_lengths, the first, are not on the pages
 	uint8_t ipv4_count, ipv6_count; // prefix lengths in use
 	uint8_t ipv4_lengths[33], ipv6_lengths[129]; // IPv4: rising
@@ -77,6 +83,11 @@ static inline uint64_t target_filter_key_ipv6(uint64_t high, uint64_t low, uint8
 	       (uint64_t)length << 56;
 }
 
+static inline uint64_t target_filter_key_tunnel(uint32_t tunnel_id)
+{
+	return (uint64_t)tunnel_id << 8 | 0xff; // no prefix is so long
+}
+
 enum { TARGET_FILTER_PAGE_WORDS = 65536 / 64 };
 
 static inline bool target_filter_ipv4(const struct target_filter *f, uint32_t address) // host order
@@ -94,6 +105,11 @@ static inline bool target_filter_ipv4(const struct target_filter *f, uint32_t ad
 
 bool target_filter_ipv6(const struct target_filter *f, const uint8_t address[static 16]);
 
+static inline bool target_filter_tunnel(const struct target_filter *f, uint32_t tunnel_id) // TEID
+{
+	return f->has_tunnels && target_filter_test(f, target_filter_key_tunnel(tunnel_id));
+}
+
 // --- the few that matter ---------------------------------------------------------------------------------------
 
 // An identity seen in a message, and where. `uri` (borrowed, may be NULL) is what it was read from, for targets that state
@@ -108,16 +124,22 @@ enum { END_SOURCE = 1, END_DESTINATION = 2 };
 
 struct match {
 	uint32_t slot, generation; // see struct task
-	uint8_t ends; // END_ bits: which end of the flow the address and port identifiers held for; 0 if the task has none
+	// END_ bits: which end of the flow the address and port identifiers held for, of the innermost flow where they
+	// hold; 0 if the task has none
+	uint8_t ends;
+	// What the task is limited to: enum service bits, 0: all. Nothing was left out for it: the caller does that.
+	uint8_t services;
 	uint32_t
 		roles; // bit r: a sighting of role r was the task's identity; 0 if the task has none
 };
 
-// Every task all of whose identifiers hold for this message: addresses and ports for the same end of `flow`, the identity
-// among `sightings`. Each task once. Writes at most `max` and returns how many there are (more than `max`: call again
-// with more room; order is stable).
+// Every task all of whose identifiers hold for this message: addresses and ports for the same end of `flow`, or with
+// match_outer for the same end of one of the flows of `outer`; the tunnel among the TEIDs of `outer`; the identity among
+// `sightings`. Each task once. `outer` is what `flow` travelled in; NULL: nothing. Writes at most `max` and returns how
+// many there are (more than `max`: call again with more room; order is stable).
 size_t target_table_match(const struct target_table *table, const struct flow *flow,
-	const struct sighting *sightings, size_t sighting_count, struct match *out, size_t max);
+	const struct encapsulation *outer, const struct sighting *sightings, size_t sighting_count,
+	struct match *out, size_t max);
 
 // Whether (slot, generation) is still ordered: state of ended or changed tasks is void.
 bool target_table_holds(const struct target_table *table, uint32_t slot, uint32_t generation);

@@ -74,6 +74,7 @@ uint64_t task_fingerprint(const struct target_set *set, const struct task *task)
 {
 	uint64_t f = mix(0, bytes_of(&task->header_xid, sizeof task->header_xid));
 	f = mix(f, bytes_of(&task->implicit_deactivation_allowed, 1));
+	f = mix(f, bytes_of(&task->services, 1));
 	f = mix(f, bytes_of_text(task->correlation_id ? task->correlation_id : ""));
 	for (size_t i = 0; i < task->identifier_count; i++)
 		f = mix(f, bytes_of_text(task->identifiers[i].fragment));
@@ -186,6 +187,7 @@ const char *identifier_element(enum identifier_type type)
 		[IDENTIFIER_IMPU] = "impu",
 		[IDENTIFIER_IMPI] = "impi",
 		[IDENTIFIER_NAI] = "nai",
+		[IDENTIFIER_GTPU_TUNNEL_ID] = "gtpuTunnelId",
 	};
 	return elements[type];
 }

@@ -27,6 +27,7 @@ enum identifier_type {
 	IDENTIFIER_IMPU,
 	IDENTIFIER_IMPI,
 	IDENTIFIER_NAI,
+	IDENTIFIER_GTPU_TUNNEL_ID,
 	IDENTIFIER_TYPES
 };
 const char *identifier_element(enum identifier_type type); // the X1 element name, e.g. "sipUri"
@@ -41,6 +42,7 @@ struct identifier {
 	uint8_t prefix_len;
 	uint8_t identity_kind; // party identities: enum identity_kind and octets, as in struct identity
 	uint16_t port_count;    // ports, ranges and lists: merged, in ascending order
+	uint32_t tunnel_id;     // TEID
 	struct address address; // addresses and prefixes
 	const char *
 		fragment; // the inside of the X1 TargetIdentifier element, as provisioned: attribute 17; NUL-terminated
@@ -51,8 +53,11 @@ struct identifier {
 };
 
 enum {
-	TASK_MAX_IDENTIFIERS = 3
-}; // one address or prefix, one port range or list, one party identity
+	TASK_MAX_IDENTIFIERS = 4
+}; // one address or prefix, one port range or list, one party identity, one tunnel
+
+// What a task may be limited to (X1 listOfServiceTypes), as bits.
+enum service { SERVICE_VOICE = 1, SERVICE_MESSAGING = 2, SERVICE_DATA = 4 };
 
 struct task {
 	struct uuid xid;
@@ -60,6 +65,7 @@ struct task {
 	bool has_product_id;
 	bool implicit_deactivation_allowed; // kept, not used: x2tap never ends a task by itself
 	uint8_t identifier_count;           // 1 to TASK_MAX_IDENTIFIERS
+	uint8_t services;                   // enum service bits; 0: no list, so all
 	uint32_t destination_count;
 	const struct identifier *identifiers;
 	const uint32_t *destinations; // indexes into the set's destinations

@@ -87,7 +87,7 @@ static void looker_init(struct looker *l, const char *path)
 		fail(path, problems.text ? problems.text : "cannot be loaded");
 	if (target_set_adopt(l->set, NULL, CAPACITY, &changes, &error) != 0)
 		fail(path, error.text);
-	l->table = target_table_new(l->set, CAPACITY, &key, &numbering, &error);
+	l->table = target_table_new(l->set, CAPACITY, &key, &numbering, false, &error);
 	if (!l->table)
 		fail(path, error.text);
 	l->events = sip_events_new(&config, &key);
@@ -105,7 +105,8 @@ static void pass_ours(const struct sample *s, void *context)
 	for (size_t i = 0; i < s->count; i++) {
 		if (sip_parse(s->messages[i], &message) != PARSE_OK)
 			fail("message", "cannot be parsed");
-		sip_events_take(l->events, l->table, &message, &flow, 0, l->time_ns, l->ring);
+		sip_events_take(
+			l->events, l->table, &message, &flow, NULL, 0, l->time_ns, l->ring);
 		while (record_ring_peek(l->ring).at)
 			record_ring_release(l->ring);
 	}

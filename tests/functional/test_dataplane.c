@@ -79,7 +79,7 @@ static struct target_table *make_table(const struct hash_key *key)
 	if (!set)
 		fail_msg("%s", problems.text);
 	assert_int_equal(target_set_adopt(set, NULL, 1000, &changes, &error), 0);
-	struct target_table *table = target_table_new(set, 1000, key, &numbering, &error);
+	struct target_table *table = target_table_new(set, 1000, key, &numbering, false, &error);
 	assert_non_null(table);
 	target_set_free(set);
 	problems_fini(&problems);

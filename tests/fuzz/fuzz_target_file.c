@@ -7,6 +7,7 @@ static void check_task(const struct target_set *set, const struct task *task)
 {
 	FUZZ_CHECK(task->identifier_count >= 1 && task->identifier_count <= TASK_MAX_IDENTIFIERS);
 	FUZZ_CHECK(task->destination_count >= 1);
+	FUZZ_CHECK(task->services <= (SERVICE_VOICE | SERVICE_MESSAGING | SERVICE_DATA));
 	for (size_t i = 0; i < task->destination_count; i++)
 		FUZZ_CHECK(task->destinations[i] < set->destination_count);
 	for (size_t i = 0; i < task->identifier_count; i++) {
@@ -27,7 +28,8 @@ static void check_set(struct target_set *set, const struct numbering *numbering)
 		check_task(set, &set->tasks[i]);
 	FUZZ_CHECK(target_set_adopt(set, NULL, CAPACITY, &changes, NULL) == 0);
 	FUZZ_CHECK(changes.added == set->task_count);
-	struct target_table *table = target_table_new(set, CAPACITY, &key, numbering, NULL);
+	struct target_table *table =
+		target_table_new(set, CAPACITY, &key, numbering, false, NULL);
 	FUZZ_CHECK(table);
 	for (size_t i = 0; i < set->task_count; i++)
 		FUZZ_CHECK(target_table_holds(table, set->tasks[i].slot, set->tasks[i].generation));

@@ -14,6 +14,7 @@ enum { UNKNOWN = 1, TO_TARGET = 2, FROM_TARGET = 3 };
 struct order {
 	enum identifier_type type;
 	const char *text;
+	uint8_t services;
 };
 
 struct bench {
@@ -22,6 +23,7 @@ struct bench {
 	struct target_table *table;
 	struct record_ring *ring;
 	struct flow flow;
+	const struct encapsulation *outer; // of the flow; NULL: none
 	uint64_t now;
 };
 
@@ -45,6 +47,9 @@ static void fill_identifier(
 	case IDENTIFIER_IPV4_ADDRESS:
 		assert_true(address_parse(text, &to->address));
 		to->prefix_len = 32;
+		return;
+	case IDENTIFIER_GTPU_TUNNEL_ID:
+		to->tunnel_id = (uint32_t)strtoul(order->text, NULL, 10);
 		return;
 	case IDENTIFIER_E164_NUMBER:
 		assert_true(identity_of_e164(text, &identity));
@@ -79,6 +84,7 @@ static void order_these(struct bench *b, const struct order *orders, size_t coun
 		task->header_xid = task->xid;
 		task->identifiers = identifier;
 		task->identifier_count = 1;
+		task->services = orders[i].services;
 		task->fingerprint = task_fingerprint(set, task);
 	}
 	struct error error;
@@ -87,7 +93,7 @@ static void order_these(struct bench *b, const struct order *orders, size_t coun
 	target_table_free(b->table);
 	target_set_free(b->set);
 	b->set = set;
-	b->table = target_table_new(set, CAPACITY, &KEY, &NUMBERING, &error);
+	b->table = target_table_new(set, CAPACITY, &KEY, &NUMBERING, false, &error);
 	assert_non_null(b->table);
 }
 
@@ -120,7 +126,7 @@ static struct bench bench_of(const struct order *orders, size_t count)
 
 static struct bench bench_of_one(enum identifier_type type, const char *text)
 {
-	return bench_of(&(struct order){type, text}, 1);
+	return bench_of(&(struct order){.type = type, .text = text}, 1);
 }
 
 static void bench_free(struct bench *b)
@@ -167,7 +173,7 @@ static void take_only(struct bench *b, const char *text)
 	struct sip_message m;
 	assert_int_equal(sip_parse(bytes_of(block, len), &m), PARSE_OK);
 	b->now += SECOND / 100;
-	sip_events_take(b->events, b->table, &m, &b->flow, 3, b->now, b->ring);
+	sip_events_take(b->events, b->table, &m, &b->flow, b->outer, 3, b->now, b->ring);
 	check_law(b);
 	free(block);
 }
@@ -333,7 +339,7 @@ static void an_untrusted_from_does_not_count_alone(void **state)
 	struct sip_events_config config = CONFIG;
 	config.trust_from = false;
 	struct bench b = bench_with(&config);
-	order_these(&b, &(struct order){IDENTIFIER_SIP_URI, ALICE}, 1);
+	order_these(&b, &(struct order){IDENTIFIER_SIP_URI, ALICE, 0}, 1);
 #define CALL_OF_ALICE(call, extra)                                                                 \
 	"INVITE sip:x@example.org SIP/2.0\r\n" FIELDS(                                             \
 		call, "1 INVITE", "1", "<" ALICE ">;tag=1", DORA) extra END
@@ -422,7 +428,7 @@ static void a_task_that_comes_later_gets_what_another_has_had(void **state)
 {
 	(void)state;
 	const struct order orders[] = {
-		{IDENTIFIER_SIP_URI, ALICE}, {IDENTIFIER_SIP_URI, "sip:dora@example.org"}};
+		{IDENTIFIER_SIP_URI, ALICE, 0}, {IDENTIFIER_SIP_URI, "sip:dora@example.org", 0}};
 	struct bench b = bench_of(orders, 1);
 	assert_int_equal(take(&b, CALL_OF_ALICE("1", "")).tasks, 1);
 	order_these(&b, orders, 2);
@@ -437,7 +443,7 @@ static void an_ended_or_changed_task_has_no_session(void **state)
 {
 	(void)state;
 	struct order orders[] = {
-		{IDENTIFIER_SIP_URI, ALICE}, {IDENTIFIER_SIP_URI, "sip:x@example.org"}};
+		{IDENTIFIER_SIP_URI, ALICE, 0}, {IDENTIFIER_SIP_URI, "sip:x@example.org", 0}};
 	struct bench b = bench_of(orders, 2);
 	assert_int_equal(take(&b, CALL_OF_ALICE("1", "")).tasks, 2);
 	const char *ringing =
@@ -461,7 +467,7 @@ static void what_begins_anew_under_a_call_id_belongs_to_those_it_shows(void **st
 {
 	(void)state;
 	const struct order orders[] = {
-		{IDENTIFIER_SIP_URI, ALICE}, {IDENTIFIER_SIP_URI, "sip:dora@example.org"}};
+		{IDENTIFIER_SIP_URI, ALICE, 0}, {IDENTIFIER_SIP_URI, "sip:dora@example.org", 0}};
 	struct bench b = bench_of(orders, 2);
 	assert_int_equal(take(&b, CALL_OF_ALICE("x", "")).tasks, 2);
 	assert_int_equal(take(&b, "SIP/2.0 486 Busy\r\n" FIELDS(
@@ -478,7 +484,7 @@ static void conversations_under_one_call_id_do_not_mix(void **state)
 {
 	(void)state;
 	const struct order orders[] = {
-		{IDENTIFIER_SIP_URI, ALICE}, {IDENTIFIER_SIP_URI, "sip:erin@example.org"}};
+		{IDENTIFIER_SIP_URI, ALICE, 0}, {IDENTIFIER_SIP_URI, "sip:erin@example.org", 0}};
 #define OTHERS_MESSAGE(cseq, extra)                                                                \
 	"MESSAGE sip:dora@192.0.2.9 SIP/2.0\r\n" FIELDS("1", cseq " MESSAGE", "9", CARL, DORA)     \
 		extra END
@@ -626,7 +632,7 @@ static struct bench bench_of_many(const struct sip_events_config *config, size_t
 {
 	static struct order orders[MAX_ORDERS];
 	for (size_t i = 0; i < count; i++)
-		orders[i] = (struct order){IDENTIFIER_SIP_URI, ALICE};
+		orders[i] = (struct order){IDENTIFIER_SIP_URI, ALICE, 0};
 	struct bench b = bench_with(config);
 	order_these(&b, orders, count);
 	return b;
@@ -699,6 +705,355 @@ static void one_call_id_has_one_owner_and_owners_share_the_load(void **state)
 		assert_in_range(load[i], 180, 320);
 }
 
+static void the_largest_message_is_an_event_and_a_longer_one_is_lost(void **state)
+{
+	(void)state;
+	struct bench b = bench_of_one(IDENTIFIER_SIP_URI, ALICE);
+	static char large[EVENT_MAX_PAYLOAD + 2];
+	size_t others = strlen(CALL_OF_ALICE("1", "X: \r\n"));
+	snprintf(large, sizeof large, CALL_OF_ALICE("1", "X: %0*d\r\n"),
+		(int)(EVENT_MAX_PAYLOAD - others), 1);
+	assert_int_equal(strlen(large), EVENT_MAX_PAYLOAD);
+	struct seen seen = take(&b, large);
+	assert_int_equal(seen.tasks, 1);
+	assert_int_equal(seen.event.payload_len, EVENT_MAX_PAYLOAD);
+	snprintf(large, sizeof large, CALL_OF_ALICE("2", "X: %0*d\r\n"),
+		(int)(EVENT_MAX_PAYLOAD + 1 - others), 1);
+	assert_int_equal(take(&b, large).tasks, 0);
+	assert_int_equal(sip_events_counters(b.events)->lost_too_large, 1);
+	bench_free(&b);
+
+	// The least that event_ring_kib can say.
+	struct record_ring *ring = record_ring_new(256 * 1024);
+	assert_non_null(ring);
+	assert_non_null(
+		record_ring_reserve(ring, event_size(EVENT_MAX_TASKS, EVENT_MAX_PAYLOAD)));
+	record_ring_free(ring);
+}
+
+static void what_a_tunnel_shows_goes_on_outside_of_it(void **state)
+{
+	(void)state;
+	struct bench b = bench_of_one(IDENTIFIER_GTPU_TUNNEL_ID, "7");
+	const struct encapsulation outer = {.teid_count = 2, .teids = {9, 7}};
+	assert_int_equal(direction_of(&b, BETWEEN_OTHERS("INVITE", "")), 0);
+	b.outer = &outer;
+	assert_int_equal(direction_of(&b, BETWEEN_OTHERS("INVITE", "X: 1\r\n")), UNKNOWN);
+	b.outer = NULL;
+	assert_int_equal(direction_of(&b, RESPONSE("INVITE", CARL, DORA, "")), UNKNOWN);
+	bench_free(&b);
+}
+
+// --- services ----------------------------------------------------------------------------------------------
+
+// Tasks for alice, one for each list of services. A set of them is the sum.
+enum { VOICE = 1, MESSAGING = 2, BOTH = 4, DATA = 8, WITH_DATA = 16, NO_LIST = 32 };
+enum { OF_VOICE = VOICE | BOTH | WITH_DATA | NO_LIST, OF_MESSAGING = MESSAGING | BOTH | NO_LIST };
+enum { OF_BOTH = OF_VOICE | OF_MESSAGING };
+static const struct order of_services[] = {{IDENTIFIER_SIP_URI, ALICE, SERVICE_VOICE},
+	{IDENTIFIER_SIP_URI, ALICE, SERVICE_MESSAGING},
+	{IDENTIFIER_SIP_URI, ALICE, SERVICE_VOICE | SERVICE_MESSAGING},
+	{IDENTIFIER_SIP_URI, ALICE, SERVICE_DATA},
+	{IDENTIFIER_SIP_URI, ALICE, SERVICE_VOICE | SERVICE_DATA}, {IDENTIFIER_SIP_URI, ALICE, 0}};
+enum { LISTS = sizeof of_services / sizeof *of_services };
+
+// The tasks to which a message is reported.
+static unsigned tasks_of(struct bench *b, const char *text)
+{
+	struct seen seen = take(b, text);
+	unsigned tasks = 0;
+	for (size_t i = 0; i < seen.tasks; i++)
+		tasks |= 1u << seen.task[i].slot;
+	return tasks;
+}
+
+#define SDP(media)                                                                                 \
+	"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n" media
+#define AUDIO "m=audio 49170 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+#define MSRP "m=message 7394 TCP/MSRP *\r\na=accept-types:text/plain\r\n"
+#define OFFER(media) "Content-Type: application/sdp\r\n\r\n" SDP(media)
+#define BY_ALICE(method, extra_and_body)                                                           \
+	method " sip:dora@example.org SIP/2.0\r\n" FIELDS(                                         \
+		"x", "1 " method, "1", "<" ALICE ">;tag=a", DORA) extra_and_body
+#define TO_BY_ALICE(method, extra_and_body)                                                        \
+	"SIP/2.0 200 OK\r\n" FIELDS("x", "1 " method, "1", "<" ALICE ">;tag=a", DORA ";tag=d")     \
+	extra_and_body
+
+static void each_message_is_of_its_services(void **state)
+{
+	(void)state;
+	static const struct {
+		unsigned tasks;
+		const char *text;
+	} samples[] = {
+		{OF_VOICE, BY_ALICE("INVITE", END)},
+		{OF_VOICE, BY_ALICE("INVITE", OFFER(""))},
+		{OF_VOICE, BY_ALICE("INVITE", OFFER(AUDIO))},
+		{OF_VOICE, BY_ALICE("INVITE", OFFER("m=video 1 RTP/AVP 99\r\n"))},
+		{OF_VOICE, BY_ALICE("INVITE", OFFER("m=image 1 udptl t38\r\n"))},
+		{OF_VOICE, BY_ALICE("INVITE", OFFER("m=text 1 RTP/AVP 98\r\n"))},
+		{OF_VOICE, BY_ALICE("INVITE", OFFER("m=application 1 TCP/BFCP *\r\n"))},
+		{OF_VOICE, BY_ALICE("INVITE", OFFER("m=messages 1 RTP/AVP 98\r\n"))},
+		{OF_MESSAGING, BY_ALICE("INVITE", OFFER(MSRP))},
+		{OF_MESSAGING, BY_ALICE("INVITE", OFFER(MSRP MSRP))},
+		{OF_MESSAGING, BY_ALICE("INVITE", "c: Application/SDP;charset=x\r\n\r\n"
+						  "v=0\nM=Message 0 TCP/MSRP *")},
+		{OF_BOTH, BY_ALICE("INVITE", OFFER(AUDIO MSRP))},
+		{OF_BOTH, BY_ALICE("INVITE", OFFER(MSRP AUDIO))},
+		{OF_VOICE, BY_ALICE("INVITE", "Content-Type: text/plain\r\n\r\n" SDP(MSRP))},
+		{OF_VOICE, BY_ALICE("INVITE", "\r\n" SDP(MSRP))},
+		{OF_MESSAGING, BY_ALICE("INVITE", "Content-Type: multipart/mixed;boundary=b\r\n\r\n"
+						  "--b\r\nContent-Type: application/sdp\r\n\r\n" SDP(MSRP) "--b--\r\n")},
+		// m= counts in the session description alone.
+		{OF_MESSAGING, BY_ALICE("INVITE", "Content-Type: multipart/mixed;boundary=b\r\n\r\n"
+						  "m=audio 1 x\r\n--b\r\n\r\n" SDP(MSRP) "--b\r\n"
+						  "Content-Type: text/plain\r\n\r\nm=audio 1 x\r\n--b--\r\n")},
+		{OF_MESSAGING, BY_ALICE("MESSAGE", END)},
+		{OF_MESSAGING, BY_ALICE("MESSAGE", OFFER(AUDIO))},
+		{OF_MESSAGING, TO_BY_ALICE("MESSAGE", END)},
+		{OF_BOTH, BY_ALICE("REGISTER", END)},
+		{OF_BOTH, TO_BY_ALICE("REGISTER", END)},
+		{OF_BOTH, BY_ALICE("SUBSCRIBE", END)},
+		{OF_BOTH, BY_ALICE("NOTIFY", OFFER(MSRP))},
+		{OF_BOTH, BY_ALICE("PUBLISH", END)},
+		{OF_BOTH, BY_ALICE("OPTIONS", OFFER(AUDIO))},
+		{OF_BOTH, BY_ALICE("FUTURE", END)},
+		{OF_BOTH, TO_BY_ALICE("FUTURE", END)},
+		// Of a session, but none is known.
+		{OF_VOICE, BY_ALICE("ACK", END)},
+		{OF_VOICE, BY_ALICE("BYE", END)},
+		{OF_VOICE, BY_ALICE("CANCEL", END)},
+		{OF_VOICE, BY_ALICE("PRACK", END)},
+		{OF_VOICE, BY_ALICE("UPDATE", END)},
+		{OF_VOICE, BY_ALICE("INFO", END)},
+		{OF_VOICE, BY_ALICE("REFER", END)},
+		{OF_VOICE, TO_BY_ALICE("INVITE", END)},
+		{OF_VOICE, TO_BY_ALICE("BYE", END)},
+		{OF_MESSAGING, BY_ALICE("UPDATE", OFFER(MSRP))},
+		{OF_MESSAGING, TO_BY_ALICE("INVITE", OFFER(MSRP))},
+		{OF_BOTH, TO_BY_ALICE("INVITE", OFFER(AUDIO MSRP))},
+	};
+	for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+		struct bench b = bench_of(of_services, LISTS);
+		unsigned tasks = tasks_of(&b, samples[i].text);
+		if (tasks != samples[i].tasks)
+			fail_msg("tasks %x instead of %x: %s", tasks, samples[i].tasks,
+				samples[i].text);
+		bench_free(&b);
+	}
+}
+
+// One call after its INVITE, which `extra_and_body` completes; the messages show alice. Who gets each of them.
+static void check_call(const char *invite, unsigned tasks)
+{
+	static const char *const rest[] = {
+		"SIP/2.0 100 Trying\r\n" FIELDS("x", "1 INVITE", "1", "<" ALICE ">;tag=a", DORA) END,
+		TO_BY_ALICE("INVITE", END),
+		"ACK sip:d SIP/2.0\r\n" FIELDS(
+			"x", "1 ACK", "2", "<" ALICE ">;tag=a", DORA ";tag=d") END,
+		"INFO sip:a SIP/2.0\r\n" FIELDS(
+			"x", "1 INFO", "3", DORA ";tag=d", "<" ALICE ">;tag=a") END,
+		"INVITE sip:d SIP/2.0\r\n" FIELDS(
+			"x", "2 INVITE", "4", "<" ALICE ">;tag=a", DORA ";tag=d") END,
+		"CANCEL sip:d SIP/2.0\r\n" FIELDS(
+			"x", "2 CANCEL", "4", "<" ALICE ">;tag=a", DORA ";tag=d") END,
+		"BYE sip:d SIP/2.0\r\n" FIELDS(
+			"x", "3 BYE", "5", "<" ALICE ">;tag=a", DORA ";tag=d") END,
+		"SIP/2.0 200 OK\r\n" FIELDS(
+			"x", "3 BYE", "5", "<" ALICE ">;tag=a", DORA ";tag=d") END,
+	};
+	struct bench b = bench_of(of_services, LISTS);
+	assert_int_equal(tasks_of(&b, invite), tasks);
+	for (size_t i = 0; i < sizeof rest / sizeof *rest; i++)
+		assert_int_equal(tasks_of(&b, rest[i]), tasks);
+	bench_free(&b);
+}
+
+static void a_session_is_of_the_services_that_its_offer_shows(void **state)
+{
+	(void)state;
+	check_call(BY_ALICE("INVITE", OFFER(AUDIO)), OF_VOICE);
+	check_call(BY_ALICE("INVITE", END), OF_VOICE);
+	check_call(BY_ALICE("INVITE", OFFER(MSRP)), OF_MESSAGING);
+	check_call(BY_ALICE("INVITE", OFFER(MSRP AUDIO)), OF_BOTH);
+}
+
+// None but the first message shows alice.
+static void a_session_goes_on_for_the_tasks_that_are_in_it_alone(void **state)
+{
+	(void)state;
+#define SHOWS_ALICE "P-Asserted-Identity: <" ALICE ">\r\n"
+	struct bench b = bench_of(of_services, LISTS);
+	assert_int_equal(tasks_of(&b, "INVITE sip:d SIP/2.0\r\n" FIELDS("x", "1 INVITE", "1", CARL,
+					      DORA) SHOWS_ALICE OFFER(MSRP)),
+		OF_MESSAGING);
+	assert_int_equal(tasks_of(&b, RESPONSE("INVITE", CARL, DORA_TAGGED, "")), OF_MESSAGING);
+	assert_int_equal(tasks_of(&b, "BYE sip:c SIP/2.0\r\n" FIELDS(
+					      "x", "1 BYE", "3", DORA_TAGGED, CARL) END),
+		OF_MESSAGING);
+	bench_free(&b);
+
+	b = bench_of(of_services, LISTS);
+	assert_int_equal(tasks_of(&b, BETWEEN_OTHERS("INVITE", SHOWS_ALICE)), OF_VOICE);
+	assert_int_equal(tasks_of(&b, RESPONSE("INVITE", CARL, DORA_TAGGED, "")), OF_VOICE);
+	assert_int_equal(tasks_of(&b, "OPTIONS sip:c SIP/2.0\r\n" FIELDS(
+					      "x", "1 OPTIONS", "3", DORA_TAGGED, CARL) END),
+		OF_VOICE);
+	bench_free(&b);
+}
+
+#define IN_DIALOG(method, cseq, extra_and_body)                                                    \
+	method " sip:d SIP/2.0\r\n" FIELDS("x", cseq " " method, cseq, "<" ALICE ">;tag=a",        \
+		DORA ";tag=d") extra_and_body
+#define TO_IN_DIALOG(method, cseq, extra_and_body)                                                 \
+	"SIP/2.0 200 OK\r\n" FIELDS("x", cseq " " method, cseq, "<" ALICE ">;tag=a",               \
+		DORA ";tag=d") extra_and_body
+
+static void a_message_in_a_call_is_messaging_and_brings_nobody_into_the_call(void **state)
+{
+	(void)state;
+	struct bench b = bench_of(of_services, LISTS);
+	assert_int_equal(tasks_of(&b, BY_ALICE("INVITE", OFFER(AUDIO))), OF_VOICE);
+	assert_int_equal(tasks_of(&b, TO_BY_ALICE("INVITE", OFFER(AUDIO))), OF_VOICE);
+	assert_int_equal(tasks_of(&b, IN_DIALOG("MESSAGE", "2", END)), OF_MESSAGING);
+	assert_int_equal(tasks_of(&b, TO_IN_DIALOG("MESSAGE", "2", END)), OF_MESSAGING);
+	assert_int_equal(tasks_of(&b, IN_DIALOG("INFO", "3", END)), OF_VOICE);
+	assert_int_equal(tasks_of(&b, IN_DIALOG("OPTIONS", "4", END)), OF_BOTH);
+	assert_int_equal(tasks_of(&b, IN_DIALOG("BYE", "5", END)), OF_VOICE);
+	assert_int_equal(tasks_of(&b, TO_IN_DIALOG("BYE", "5", END)), OF_VOICE);
+	bench_free(&b);
+}
+
+static void an_offer_that_comes_late_brings_its_service_in(void **state)
+{
+	(void)state;
+	struct bench b = bench_of(of_services, LISTS);
+	assert_int_equal(tasks_of(&b, BY_ALICE("INVITE", END)), OF_VOICE);
+	assert_int_equal(tasks_of(&b, TO_BY_ALICE("INVITE", OFFER(MSRP))), OF_BOTH);
+	assert_int_equal(tasks_of(&b, IN_DIALOG("BYE", "2", END)), OF_BOTH);
+	bench_free(&b);
+}
+
+static void media_that_are_added_bring_their_service_in(void **state)
+{
+	(void)state;
+	struct bench b = bench_of(of_services, LISTS);
+	assert_int_equal(tasks_of(&b, BY_ALICE("INVITE", OFFER(MSRP))), OF_MESSAGING);
+	assert_int_equal(tasks_of(&b, TO_BY_ALICE("INVITE", OFFER(MSRP))), OF_MESSAGING);
+	assert_int_equal(tasks_of(&b, IN_DIALOG("INVITE", "2", OFFER(MSRP AUDIO))), OF_BOTH);
+	assert_int_equal(tasks_of(&b, IN_DIALOG("INVITE", "3", OFFER(AUDIO))), OF_BOTH);
+	assert_int_equal(tasks_of(&b, IN_DIALOG("BYE", "4", END)), OF_BOTH);
+	bench_free(&b);
+}
+
+static void a_task_that_comes_in_mid_session_takes_what_it_sees_for_voice(void **state)
+{
+	(void)state;
+	struct order orders[] = {{IDENTIFIER_SIP_URI, "sip:dora@example.org", 0},
+		{.text = NULL}, {.text = NULL}};
+	struct bench b = bench_of(orders, 3);
+	assert_int_equal(tasks_of(&b, BY_ALICE("INVITE", OFFER(MSRP))), 1);
+	assert_int_equal(tasks_of(&b, TO_BY_ALICE("INVITE", END)), 1);
+	orders[1] = (struct order){IDENTIFIER_SIP_URI, ALICE, SERVICE_MESSAGING};
+	orders[2] = (struct order){IDENTIFIER_SIP_URI, ALICE, SERVICE_VOICE};
+	order_these(&b, orders, 3);
+	assert_int_equal(tasks_of(&b, IN_DIALOG("INFO", "2", END)), 1 | 4);
+	assert_int_equal(tasks_of(&b, IN_DIALOG("INVITE", "3", OFFER(MSRP))), 1 | 2 | 4);
+	assert_int_equal(tasks_of(&b, IN_DIALOG("BYE", "4", END)), 1 | 2 | 4);
+	bench_free(&b);
+
+	orders[1] = orders[2] = (struct order){.text = NULL};
+	b = bench_of(orders, 3);
+	assert_int_equal(tasks_of(&b, BY_ALICE("INVITE", OFFER(AUDIO))), 1);
+	orders[1] = (struct order){IDENTIFIER_SIP_URI, ALICE, SERVICE_MESSAGING};
+	orders[2] = (struct order){IDENTIFIER_SIP_URI, ALICE, SERVICE_VOICE};
+	order_these(&b, orders, 3);
+	assert_int_equal(tasks_of(&b, TO_BY_ALICE("INVITE", OFFER(AUDIO))), 1 | 4);
+	assert_int_equal(tasks_of(&b, IN_DIALOG("BYE", "2", END)), 1 | 4);
+	bench_free(&b);
+}
+
+static void a_task_whose_services_change_begins_anew(void **state)
+{
+	(void)state;
+	struct order order = {IDENTIFIER_SIP_URI, ALICE, SERVICE_VOICE};
+	struct bench b = bench_of(&order, 1);
+	assert_int_equal(tasks_of(&b, BY_ALICE("INVITE", OFFER(AUDIO))), 1);
+	order.services = SERVICE_MESSAGING;
+	order_these(&b, &order, 1);
+	assert_int_equal(tasks_of(&b, TO_BY_ALICE("INVITE", OFFER(AUDIO))), 0);
+	assert_int_equal(tasks_of(&b, IN_DIALOG("MESSAGE", "2", END)), 1);
+	order.services = 0;
+	order_these(&b, &order, 1);
+	assert_int_equal(tasks_of(&b, IN_DIALOG("BYE", "3", END)), 1);
+	bench_free(&b);
+}
+
+// A call that is over leaves nothing to the next one under its Call-ID.
+static void another_call_is_judged_by_its_own_offer(void **state)
+{
+	(void)state;
+	struct bench b = bench_of(of_services, LISTS);
+	assert_int_equal(tasks_of(&b, BY_ALICE("INVITE", OFFER(MSRP))), OF_MESSAGING);
+	assert_int_equal(tasks_of(&b, TO_BY_ALICE("INVITE", END)), OF_MESSAGING);
+	assert_int_equal(tasks_of(&b, IN_DIALOG("BYE", "2", END)), OF_MESSAGING);
+	assert_int_equal(tasks_of(&b, TO_IN_DIALOG("BYE", "2", END)), OF_MESSAGING);
+	assert_int_equal(tasks_of(&b, "INVITE sip:d SIP/2.0\r\n" FIELDS("x", "9 INVITE", "9",
+					      "<" ALICE ">;tag=a", DORA) END),
+		OF_VOICE);
+	assert_int_equal(tasks_of(&b, TO_IN_DIALOG("INVITE", "9", END)), OF_VOICE);
+	bench_free(&b);
+}
+
+static void what_is_of_another_service_is_no_match(void **state)
+{
+	(void)state;
+	const struct order orders[] = {{IDENTIFIER_SIP_URI, ALICE, SERVICE_VOICE},
+		{IDENTIFIER_SIP_URI, ALICE, SERVICE_DATA}};
+	struct bench b = bench_of(orders, 2);
+	const struct sip_events_counters *c = sip_events_counters(b.events);
+	for (unsigned i = 0; i < 2; i++) { // the second is an octet-identical copy
+		assert_int_equal(tasks_of(&b, BY_ALICE("MESSAGE", END)), 0);
+		assert_int_equal(tasks_of(&b, BY_ALICE("INVITE", OFFER(MSRP))), 0);
+	}
+	assert_int_equal(c->matched, 0);
+	assert_int_equal(c->suppressed, 0);
+	assert_int_equal(tasks_of(&b, BY_ALICE("REGISTER", END)), 1);
+	assert_int_equal(c->matched, 1);
+	bench_free(&b);
+}
+
+// But for what a later message of the session would not tell.
+static void what_is_of_another_service_is_not_remembered(void **state)
+{
+	(void)state;
+	static const struct {
+		uint8_t services;
+		bool remembered;
+		const char *text;
+	} samples[] = {
+		{SERVICE_VOICE, false,
+			"MESSAGE " ALICE " SIP/2.0\r\n" FIELDS("%u", "1 MESSAGE", "1", CARL, DORA) END},
+		{SERVICE_MESSAGING, false, CALL_OF_ALICE("%u", OFFER(AUDIO))},
+		{SERVICE_VOICE, true, CALL_OF_ALICE("%u", OFFER(MSRP))},
+	};
+	for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+		struct order order = {IDENTIFIER_SIP_URI, ALICE, samples[i].services};
+		struct bench b = bench_of(&order, 1);
+		for (unsigned call = 0; call < 2 * CONFIG.max_sessions; call++) {
+			char text[1000], *id;
+			snprintf(text, sizeof text, "%s", samples[i].text);
+			id = strstr(text, "%u"); // two octets
+			id[0] = (char)('a' + call % 26);
+			id[1] = (char)('a' + call / 26);
+			assert_int_equal(tasks_of(&b, text), 0);
+		}
+		assert_int_equal(sip_events_counters(b.events)->sessions_given_up,
+			samples[i].remembered ? CONFIG.max_sessions : 0);
+		bench_free(&b);
+	}
+}
+
 static uint32_t next_random(uint64_t *random, uint32_t below)
 {
 	*random = *random * 6364136223846793005 + 1442695040888963407;
@@ -711,11 +1066,15 @@ static void the_accounts_hold_whatever_comes(void **state)
 	(void)state;
 	static const char *const methods[] = {"INVITE", "ACK", "BYE", "CANCEL", "MESSAGE",
 		"REGISTER", "SUBSCRIBE", "NOTIFY", "REFER"};
+	static const char *const bodies[] = {"\r\n",
+		"Content-Type: application/sdp\r\n\r\nv=0\r\nm=message 1 TCP/MSRP *\r\n",
+		"Content-Type: application/sdp\r\n\r\nv=0\r\nm=audio 1 RTP/AVP 0\r\n"};
 	static const char *const parties[] = {
 		"<" ALICE ">;tag=a", "<sip:bob@example.com>;tag=b", CARL};
-	struct order orders[] = {{IDENTIFIER_SIP_URI, ALICE},
-		{IDENTIFIER_SIP_URI, "sip:bob@example.com"}, {IDENTIFIER_IPV4_ADDRESS, "192.0.2.1"},
-		{IDENTIFIER_SIP_URI, ALICE}};
+	struct order orders[] = {{IDENTIFIER_SIP_URI, ALICE, 0},
+		{IDENTIFIER_SIP_URI, "sip:bob@example.com", 0},
+		{IDENTIFIER_IPV4_ADDRESS, "192.0.2.1", 0},
+		{IDENTIFIER_SIP_URI, ALICE, SERVICE_VOICE}};
 	struct sip_events_config config = CONFIG;
 	config.max_sessions = 3;
 	config.max_duplicates = 40;
@@ -739,10 +1098,10 @@ static void the_accounts_hold_whatever_comes(void **state)
 			sprintf(start, "%s sip:x@example.org SIP/2.0", method);
 		sprintf(text,
 			"%s\r\nVia: SIP/2.0/UDP h;branch=%u\r\nFrom: %s\r\nTo: %s\r\nCall-ID: "
-			"%u\r\nCSeq: %u %s\r\n\r\n",
+			"%u\r\nCSeq: %u %s\r\n%s",
 			start, next_random(&random, 3), parties[next_random(&random, 3)],
 			parties[next_random(&random, 3)], next_random(&random, 5),
-			next_random(&random, 3), method);
+			next_random(&random, 3), method, bodies[next_random(&random, 3)]);
 		if (n && next_random(&random, 3) == 0)
 			strcpy(text, again); // a retransmission
 		strcpy(again, text);
@@ -786,6 +1145,19 @@ int main(void)
 		cmocka_unit_test(tasks_beyond_the_configured_bound_are_lost_and_counted),
 		cmocka_unit_test(what_a_sender_repeats_does_not_hide_the_target),
 		cmocka_unit_test(one_call_id_has_one_owner_and_owners_share_the_load),
+		cmocka_unit_test(the_largest_message_is_an_event_and_a_longer_one_is_lost),
+		cmocka_unit_test(what_a_tunnel_shows_goes_on_outside_of_it),
+		cmocka_unit_test(each_message_is_of_its_services),
+		cmocka_unit_test(a_session_is_of_the_services_that_its_offer_shows),
+		cmocka_unit_test(a_session_goes_on_for_the_tasks_that_are_in_it_alone),
+		cmocka_unit_test(a_message_in_a_call_is_messaging_and_brings_nobody_into_the_call),
+		cmocka_unit_test(an_offer_that_comes_late_brings_its_service_in),
+		cmocka_unit_test(media_that_are_added_bring_their_service_in),
+		cmocka_unit_test(a_task_that_comes_in_mid_session_takes_what_it_sees_for_voice),
+		cmocka_unit_test(a_task_whose_services_change_begins_anew),
+		cmocka_unit_test(another_call_is_judged_by_its_own_offer),
+		cmocka_unit_test(what_is_of_another_service_is_no_match),
+		cmocka_unit_test(what_is_of_another_service_is_not_remembered),
 		cmocka_unit_test(the_accounts_hold_whatever_comes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,7 @@
 #include "target_file.h"
 
 #define LOCAL                                                                                      \
-	": a local number is another subscriber's at every host: write it globally with '+', state its phone-context, configure 'numbering', add an address, or set 'targets: allow_wide_targets: yes' in x2tap.yaml"
+	": a local number is another subscriber's at every host: write it globally with '+', state its phone-context, configure 'numbering', add an address or a tunnel, or set 'targets: allow_wide_targets: yes' in x2tap.yaml"
 #define DID "19867c20-8c94-473e-b9bd-8b72b7b05fd4"
 #define DID2 "7c1f5a52-0d3b-4b83-8a39-6a2f3c1f9b10"
 #define XID "29f28e1c-f230-486a-a860-f5a784ab9172"
@@ -109,6 +109,9 @@ static void every_supported_identifier_becomes_its_x1_fragment(void **state)
 		{"impu: tel:+49301", "<impu>tel:+49301</impu>"},
 		{"impi: \"a<b>&c@Example.com\"", "<impi>a&lt;b&gt;&amp;c@Example.com</impi>"},
 		{"nai: bob@Example.com", "<nai>bob@Example.com</nai>"},
+		{"gtpuTunnelId: 0", "<gtpuTunnelId>0</gtpuTunnelId>"},
+		{"gtpuTunnelId: 0017", "<gtpuTunnelId>17</gtpuTunnelId>"},
+		{"gtpuTunnelId: 4294967295", "<gtpuTunnelId>4294967295</gtpuTunnelId>"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct target_set *set = set_with(cases[i].item);
@@ -217,7 +220,7 @@ static void a_faulty_identifier_is_refused_with_its_place_and_a_hint(void **stat
 			"set in x2tap.yaml"},
 		{"udpPort: 5060",
 			"9: error: tasks[0].targetIdentifiers: udpPort alone is everybody's: add "
-			"an address or a party, or set 'targets: allow_wide_targets: yes' in "
+			"an address, a party or a tunnel, or set 'targets: allow_wide_targets: yes' in "
 			"x2tap.yaml"},
 		{"telUri: tel:112", "9: error: tasks[0].targetIdentifiers: telUri" LOCAL},
 		{"telUri: tel:*1001", "9: error: tasks[0].targetIdentifiers: telUri" LOCAL},
@@ -280,6 +283,18 @@ static void a_faulty_identifier_is_refused_with_its_place_and_a_hint(void **stat
 		{"nai: \"a\\tb\"",
 			"14: " AT ".nai: control characters may not stand in a user name"},
 		{"imsi: 001010123456789", "9: " AT ": imsi: not supported by this version"},
+#define NO_TEID " is not a tunnel endpoint identifier, 0 to 4294967295"
+		{"gtpuTunnelId: 4294967296", "23: " AT ".gtpuTunnelId: '4294967296'" NO_TEID},
+		{"gtpuTunnelId: 18446744073709551616",
+			"23: " AT ".gtpuTunnelId: '18446744073709551616'" NO_TEID},
+		{"gtpuTunnelId: -1", "23: " AT ".gtpuTunnelId: '-1'" NO_TEID},
+		{"gtpuTunnelId: 0x10", "23: " AT ".gtpuTunnelId: '0x10'" NO_TEID},
+		{"gtpuTunnelId:", "22: " AT ".gtpuTunnelId: a value is expected here, not nothing"},
+		{"gtpuTunnelId: [1]",
+			"23: " AT ".gtpuTunnelId: a value is expected here, not a list"},
+		{"gtpcTunnelId: 7",
+			"9: " AT ": gtpcTunnelId: comes with GTP-C, which this version does not read; "
+			"a tunnel of the user plane is gtpuTunnelId"},
 		{"vrf: blue", "9: " AT ": vrf: not supported by this version"},
 		{"ipv4adress: 192.0.2.1",
 			"9: " AT ": X1 knows no target identifier 'ipv4adress' (did you mean "
@@ -303,7 +318,8 @@ static void two_of_one_sort_are_no_task(void **state)
 	char text[4096];
 	with_identifier("ipv4Address: 192.0.2.1\n      - ipv6Cidr: 2001:db8::/32\n"
 			"      - udpPort: 5060\n      - tcpPort: 5060\n"
-			"      - sipUri: sip:a@example.com\n      - nai: a@example.com",
+			"      - sipUri: sip:a@example.com\n      - nai: a@example.com\n"
+			"      - gtpuTunnelId: 7\n      - gtpuTunnelId: 7",
 		text, sizeof text);
 #define ONE " must hold at once, and it can have one "
 #define ALL "error: tasks[0].targetIdentifiers"
@@ -313,20 +329,37 @@ static void two_of_one_sort_are_no_task(void **state)
 		"t:13:9: " ALL "[3]: udpPort and tcpPort: all identifiers of a task" ONE
 		"port, port range or port list; alternatives are separate tasks\n"
 		"t:15:9: " ALL "[5]: sipUri and nai: all identifiers of a task" ONE
-		"identity of a party; alternatives are separate tasks\n");
+		"identity of a party; alternatives are separate tasks\n"
+		"t:17:9: " ALL "[7]: gtpuTunnelId and gtpuTunnelId: all identifiers of a task" ONE
+		"tunnel; alternatives are separate tasks\n");
 }
 
 static void one_of_each_sort_is_a_task(void **state)
 {
 	(void)state;
-	struct target_set *set = set_with("sipUri: sip:a@example.com\n      - udpPort: 5060\n"
+	struct target_set *set = set_with("sipUri: sip:a@example.com\n      - gtpuTunnelId: 7\n"
+					  "      - udpPort: 5060\n"
 					  "      - ipv4Cidr: 10.0.0.0/8");
 	const struct task *task = &set->tasks[0];
-	assert_int_equal(task->identifier_count, 3);
+	assert_int_equal(task->identifier_count, 4);
 	assert_int_equal(task->identifiers[0].type, IDENTIFIER_IPV4_CIDR);
 	assert_int_equal(task->identifiers[1].type, IDENTIFIER_UDP_PORT);
 	assert_int_equal(task->identifiers[2].type, IDENTIFIER_SIP_URI);
+	assert_int_equal(task->identifiers[3].type, IDENTIFIER_GTPU_TUNNEL_ID);
+	assert_int_equal(task->identifiers[3].tunnel_id, 7);
 	target_set_free(set);
+}
+
+static void a_tunnel_is_narrow_whatever_stands_beside_it(void **state)
+{
+	(void)state;
+	static const char *const beside[] = {"ipv4Cidr: 0.0.0.0/0", "ipv6Cidr: ::/0",
+		"udpPort: 5060", "tcpPortRange: {start: 2, end: 65535}", "telUri: tel:112"};
+	for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
+		char item[200];
+		snprintf(item, sizeof item, "gtpuTunnelId: 1\n      - %s", beside[i]);
+		target_set_free(set_with(item));
+	}
 }
 
 static void wide_targets_are_for_those_who_ask_for_them(void **state)
@@ -414,8 +447,29 @@ static void what_x2tap_would_not_do_is_refused(void **state)
 			"t:12:5: error: tasks[0]: listOfMediationDetails: is for mediation functions; "
 			"x2tap keeps no time window, the task ends when it is taken out\n",
 			3000},
-		{"    listOfServiceTypes: [voice]\n",
-			"t:12:5: error: tasks[0]: listOfServiceTypes: not supported yet\n", 3050},
+#define SERVICES "tasks[0].listOfServiceTypes"
+#define SUPPORTED " is not a service that x2tap supports: voice, messaging or data\n"
+		{"    listOfServiceTypes: [RCS]\n",
+			"t:12:26: error: " SERVICES "[0]: 'RCS'" SUPPORTED, 3050},
+		{"    listOfServiceTypes: [voice, pushToTalk]\n",
+			"t:12:33: error: " SERVICES "[1]: 'pushToTalk'" SUPPORTED, 3050},
+		{"    listOfServiceTypes:\n      - data\n      - LALS\n",
+			"t:14:9: error: " SERVICES "[1]: 'LALS'" SUPPORTED, 3050},
+		{"    listOfServiceTypes: [Voice]\n",
+			"t:12:26: error: " SERVICES "[0]: 'Voice'" SUPPORTED, 3050},
+		{"    listOfServiceTypes: []\n",
+			"t:12:25: error: " SERVICES ": must list at least one service: without the list "
+			"a task is for all\n",
+			1010},
+		{"    listOfServiceTypes: [voice, data, voice]\n",
+			"t:12:39: error: " SERVICES "[2]: voice is listed twice\n", 1010},
+		{"    listOfServiceTypes: voice\n",
+			"t:12:25: error: " SERVICES ": a list ('- ...' lines, or [...]) is expected "
+			"here, not text\n",
+			1010},
+		{"    listOfServiceTypes: [[voice]]\n",
+			"t:12:26: error: " SERVICES "[0]: a value is expected here, not a list\n",
+			1010},
 		{"    taskDetailsExtensions: []\n",
 			"t:12:5: error: tasks[0]: taskDetailsExtensions: not supported by this version\n",
 			3000},
@@ -455,6 +509,76 @@ static void what_x2tap_would_not_do_is_refused(void **state)
 		assert_int_equal(problems.first_code, cases[i].code);
 		problems_fini(&problems);
 	}
+}
+
+static void a_part_that_stands_twice_is_complained_of_once(void **state)
+{
+	(void)state;
+#define FOUR                                                                                       \
+	"    targetIdentifiers: [{ipv4Address: 192.0.2.1}, {udpPort: 5060}, {nai: a@b}, "          \
+	"{gtpuTunnelId: 1}]\n"
+	assert_says(HEAD FOUR FOUR DELIVERY DIDS "    listOfServiceTypes: [voice]\n"
+						 "    listOfServiceTypes: [voice]\n",
+		"t:10:5: error: duplicate key 'targetIdentifiers' (first at line 9)\n"
+		"t:14:5: error: duplicate key 'listOfServiceTypes' (first at line 13)\n");
+}
+
+static void services_are_kept_as_a_set(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line;
+		uint8_t services;
+	} cases[] = {
+		{"", 0},
+		{"    listOfServiceTypes: [voice]\n", SERVICE_VOICE},
+		{"    listOfServiceTypes:\n      - messaging\n", SERVICE_MESSAGING},
+		{"    listOfServiceTypes: [data]\n", SERVICE_DATA},
+		{"    listOfServiceTypes: [messaging, data, voice]\n",
+			SERVICE_VOICE | SERVICE_MESSAGING | SERVICE_DATA},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char text[4096];
+		snprintf(text, sizeof text, "%s%s", HEAD TARGET DELIVERY DIDS, cases[i].line);
+		struct target_set *set = parse_as(text, &rules, NULL);
+		assert_int_equal(set->tasks[0].services, cases[i].services);
+		target_set_free(set);
+	}
+}
+
+// What names a target in the text, and a list of services.
+static struct target_set *with_services(const char *item, const char *services, char *said)
+{
+	char text[4096];
+	snprintf(text, sizeof text,
+		HEAD "    targetIdentifiers: [{%s}]\n" DELIVERY DIDS "    listOfServiceTypes: %s\n",
+		item, services);
+	return parse_as(text, &rules, said);
+}
+
+static void data_of_a_party_that_only_sip_shows_would_yield_nothing(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name, *value;
+	} parties[] = {{"sipUri", "sip:a@example.com"}, {"telUri", "tel:+49301"},
+		{"e164Number", "49301"}, {"impu", "sip:a@example.com"}};
+	for (size_t i = 0; i < sizeof parties / sizeof *parties; i++) {
+		char item[100], said[4096], expected[400];
+		snprintf(item, sizeof item, "%s: %s", parties[i].name, parties[i].value);
+		assert_null(with_services(item, "[data]", said));
+		snprintf(expected, sizeof expected,
+			"t:12:25: error: tasks[0].listOfServiceTypes: data alone yields nothing for %s, "
+			"which only SIP shows: add voice or messaging, or name the target by an address, a "
+			"tunnel, impi or nai\n",
+			parties[i].name);
+		assert_string_equal(said, expected);
+		target_set_free(with_services(item, "[data, voice]", NULL));
+	}
+	static const char *const others[] = {"ipv4Address: 192.0.2.1", "gtpuTunnelId: 1",
+		"impi: a@example.com", "nai: a@example.com"};
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		target_set_free(with_services(others[i], "[data]", NULL));
 }
 
 static void delivery_must_be_iri_to_destinations_that_take_it(void **state)
@@ -799,10 +923,14 @@ int main(void)
 		cmocka_unit_test(a_faulty_identifier_is_refused_with_its_place_and_a_hint),
 		cmocka_unit_test(two_of_one_sort_are_no_task),
 		cmocka_unit_test(one_of_each_sort_is_a_task),
+		cmocka_unit_test(a_tunnel_is_narrow_whatever_stands_beside_it),
 		cmocka_unit_test(wide_targets_are_for_those_who_ask_for_them),
 		cmocka_unit_test(a_list_too_long_for_an_attribute_is_refused),
 		cmocka_unit_test(optional_parts_are_kept),
 		cmocka_unit_test(what_x2tap_would_not_do_is_refused),
+		cmocka_unit_test(a_part_that_stands_twice_is_complained_of_once),
+		cmocka_unit_test(services_are_kept_as_a_set),
+		cmocka_unit_test(data_of_a_party_that_only_sip_shows_would_yield_nothing),
 		cmocka_unit_test(delivery_must_be_iri_to_destinations_that_take_it),
 		cmocka_unit_test(a_destination_needs_an_address_and_a_tcp_port),
 		cmocka_unit_test(an_x3_destination_may_stand_there_but_gets_no_task),

@@ -53,7 +53,7 @@ static struct target_table *table_of(const struct prefix *prefixes, size_t count
 	for (size_t i = 0; i < count; i++)
 		task_of(set, i, &prefixes[i]);
 	assert_int_equal(target_set_adopt(set, NULL, CAPACITY, &changes, &error), 0);
-	struct target_table *table = target_table_new(set, CAPACITY, &key, &numbering, &error);
+	struct target_table *table = target_table_new(set, CAPACITY, &key, &numbering, false, &error);
 	assert_non_null(table);
 	target_set_free(set);
 	return table;

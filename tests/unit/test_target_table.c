@@ -48,13 +48,19 @@ static struct task *task_add(
 	return task;
 }
 
-static struct target_table *table_of(struct target_set *set, size_t capacity)
+static struct target_table *table_with(struct target_set *set, size_t capacity, bool match_outer)
 {
 	struct target_changes changes;
 	assert_int_equal(target_set_adopt(set, NULL, (uint32_t)capacity, &changes, NULL), 0);
-	struct target_table *table = target_table_new(set, capacity, &key, &numbering, NULL);
+	struct target_table *table =
+		target_table_new(set, capacity, &key, &numbering, match_outer, NULL);
 	assert_non_null(table);
 	return table;
+}
+
+static struct target_table *table_of(struct target_set *set, size_t capacity)
+{
+	return table_with(set, capacity, false);
 }
 
 static struct address address_of(const char *text)
@@ -98,6 +104,12 @@ static struct identifier ports_of(struct target_set *set, enum identifier_type t
 		.port_count = count};
 }
 
+static struct identifier tunnel_of(uint32_t id)
+{
+	return (struct identifier){
+		.type = IDENTIFIER_GTPU_TUNNEL_ID, .fragment = "tunnel", .tunnel_id = id};
+}
+
 static struct sighting sighting_of(const char *text, struct sip_uri *uri, uint8_t role)
 {
 	struct sighting s = {.uri = uri, .role = role};
@@ -107,6 +119,14 @@ static struct sighting sighting_of(const char *text, struct sip_uri *uri, uint8_
 	s.identity = shown[0];
 	return s;
 }
+
+// What the table is asked about.
+struct scene {
+	struct flow flow;
+	struct encapsulation outer;
+	struct sighting sightings[6];
+	size_t sighting_count;
+};
 
 // --- the obvious way -----------------------------------------------------------------------------------------
 
@@ -126,45 +146,88 @@ static bool port_among(const struct identifier *id, uint16_t port)
 	return false;
 }
 
-static bool scan_task(const struct task *task, const struct flow *flow,
-	const struct sighting *sightings, size_t count, struct match *out)
+static bool is_about_flow(const struct identifier *id)
 {
-	*out = (struct match){.slot = task->slot, .generation = task->generation};
+	return id->address.family || id->port_count;
+}
+
+static uint8_t scan_identifier(const struct identifier *id, const struct flow *flow)
+{
+	uint8_t protocol = id->type >= IDENTIFIER_UDP_PORT ? 17 : 6;
+	bool source, destination;
+	if (id->port_count) {
+		source = flow->protocol == protocol && port_among(id, flow->source_port);
+		destination = flow->protocol == protocol && port_among(id, flow->destination_port);
+	} else {
+		source = bits_equal(&id->address, &flow->source, id->prefix_len);
+		destination = bits_equal(&id->address, &flow->destination, id->prefix_len);
+	}
+	return (uint8_t)((source ? END_SOURCE : 0) | (destination ? END_DESTINATION : 0));
+}
+
+static uint8_t scan_flow(const struct task *task, const struct flow *flow)
+{
 	uint8_t ends = END_SOURCE | END_DESTINATION;
-	bool about_flow = false, party = false;
+	for (size_t i = 0; i < task->identifier_count; i++)
+		if (is_about_flow(&task->identifiers[i]))
+			ends &= scan_identifier(&task->identifiers[i], flow);
+	return ends;
+}
+
+static uint8_t scan_levels(const struct task *task, const struct scene *scene, bool match_outer)
+{
+	uint8_t ends = scan_flow(task, &scene->flow);
+	for (size_t i = scene->outer.flow_count; match_outer && !ends && i > 0; i--)
+		ends = scan_flow(task, &scene->outer.flows[i - 1]);
+	return ends;
+}
+
+static uint32_t scan_sightings(const struct identifier *id, const struct scene *scene)
+{
+	uint32_t roles = 0;
+	for (size_t i = 0; i < scene->sighting_count; i++) {
+		const struct sighting *s = &scene->sightings[i];
+		if (s->identity.kind == id->identity_kind &&
+			bytes_equal(id->identity, bytes_of(s->identity.octets, s->identity.len)))
+			roles |= 1u << s->role;
+	}
+	return roles;
+}
+
+static bool scan_teids(const struct identifier *id, const struct scene *scene)
+{
+	bool found = false;
+	for (size_t i = 0; i < scene->outer.teid_count; i++)
+		found |= scene->outer.teids[i] == id->tunnel_id;
+	return found;
+}
+
+static bool scan_task(
+	const struct task *task, const struct scene *scene, bool match_outer, struct match *out)
+{
+	*out = (struct match){
+		.slot = task->slot, .generation = task->generation, .services = task->services};
+	bool about_flow = false, holds = true;
 	for (size_t i = 0; i < task->identifier_count; i++) {
 		const struct identifier *id = &task->identifiers[i];
-		uint8_t held = 0;
+		about_flow |= is_about_flow(id);
 		if (id->identity.len) {
-			party = true;
-			for (size_t s = 0; s < count; s++)
-				if (sightings[s].identity.kind == id->identity_kind &&
-					bytes_equal(
-						id->identity, bytes_of(sightings[s].identity.octets,
-								      sightings[s].identity.len)))
-					out->roles |= 1u << sightings[s].role;
-			continue;
+			out->roles = scan_sightings(id, scene);
+			holds &= out->roles != 0;
+		} else if (id->type == IDENTIFIER_GTPU_TUNNEL_ID) {
+			holds &= scan_teids(id, scene);
 		}
-		about_flow = true;
-		if (id->port_count) {
-			uint8_t protocol = id->type >= IDENTIFIER_UDP_PORT ? 17 : 6;
-			if (flow->protocol == protocol && port_among(id, flow->source_port))
-				held |= END_SOURCE;
-			if (flow->protocol == protocol && port_among(id, flow->destination_port))
-				held |= END_DESTINATION;
-		} else {
-			if (bits_equal(&id->address, &flow->source, id->prefix_len))
-				held |= END_SOURCE;
-			if (bits_equal(&id->address, &flow->destination, id->prefix_len))
-				held |= END_DESTINATION;
-		}
-		ends &= held;
 	}
-	out->ends = about_flow ? ends : 0;
-	return (!about_flow || ends) && (!party || out->roles);
+	if (about_flow) {
+		out->ends = scan_levels(task, scene, match_outer);
+		holds &= out->ends != 0;
+	}
+	return holds;
 }
 
 // --- random tasks and flows ----------------------------------------------------------------------------------
+
+enum { TUNNELS = 6 };
 
 // Addresses from a small space with bits in few places, so that prefixes of many lengths cover many of them.
 static struct address random_address(bool ipv6)
@@ -214,7 +277,7 @@ static void add_random_task(struct target_set *set, uint32_t name)
 {
 	struct identifier ids[TASK_MAX_IDENTIFIERS];
 	size_t count = 0;
-	uint32_t sort = 1 + random_below(7);
+	uint32_t sort = 1 + random_below(15);
 	if (sort & 1)
 		ids[count++] = random_prefix();
 	if (sort & 2)
@@ -228,7 +291,9 @@ static void add_random_task(struct target_set *set, uint32_t name)
 			.identity = bytes_of(
 				set_copy(set, identity.octets, identity.len), identity.len)};
 	}
-	task_add(set, name, ids, count);
+	if (sort & 8)
+		ids[count++] = tunnel_of(random_below(TUNNELS));
+	task_add(set, name, ids, count)->services = (uint8_t)random_below(8);
 }
 
 static struct flow random_flow(void)
@@ -245,6 +310,22 @@ static struct flow random_flow(void)
 	return flow;
 }
 
+static struct scene random_scene(void)
+{
+	struct scene scene = {.flow = random_flow(), .sighting_count = random_below(7)};
+	for (size_t i = 0; i < scene.sighting_count; i++) {
+		scene.sightings[i].role = (uint8_t)random_below(32);
+		random_identity(&scene.sightings[i].identity);
+	}
+	scene.outer.flow_count = (uint8_t)random_below(random_below(4) ? 3 : PACKET_MAX_TUNNELS + 1);
+	for (size_t i = 0; i < scene.outer.flow_count; i++)
+		scene.outer.flows[i] = random_flow();
+	scene.outer.teid_count = (uint8_t)random_below(random_below(4) ? 3 : PACKET_MAX_TUNNELS + 1);
+	for (size_t i = 0; i < scene.outer.teid_count; i++)
+		scene.outer.teids[i] = random_below(TUNNELS);
+	return scene;
+}
+
 static int by_slot(const void *left, const void *right)
 {
 	const struct match *a = left, *b = right;
@@ -253,12 +334,20 @@ static int by_slot(const void *left, const void *right)
 
 enum { MOST = 400 };
 
-static size_t scan(const struct target_set *set, const struct flow *flow,
-	const struct sighting *sightings, size_t count, struct match *out)
+static size_t match(const struct target_table *table, const struct scene *scene, struct match *out,
+	size_t max)
+{
+	bool plain = scene->outer.flow_count == 0 && scene->outer.teid_count == 0;
+	return target_table_match(table, &scene->flow, plain ? NULL : &scene->outer,
+		scene->sightings, scene->sighting_count, out, max);
+}
+
+static size_t scan(const struct target_set *set, const struct scene *scene, bool match_outer,
+	struct match *out)
 {
 	size_t found = 0;
 	for (size_t i = 0; i < set->task_count; i++)
-		found += scan_task(&set->tasks[i], flow, sightings, count, &out[found]);
+		found += scan_task(&set->tasks[i], scene, match_outer, &out[found]);
 	qsort(out, found, sizeof *out, by_slot);
 	return found;
 }
@@ -275,43 +364,68 @@ static bool in_filter(const struct target_filter *f, const struct address *a)
 	                      : target_filter_ipv6(f, a->octets);
 }
 
-// Whoever is a target by address passes the filter that stands before all this.
-static void check_passes(const struct target_set *set, const struct target_table *table,
-	const struct flow *flow, const struct match *m)
+static bool ports_in_filter(const struct target_filter *f, const struct flow *flow)
 {
-	const struct task *task = set->by_slot[m->slot];
-	const struct identifier *last = &task->identifiers[task->identifier_count - 1];
-	if (task->identifiers[0].address.family == 0 || last->identity.len)
-		return;
-	const struct target_filter *f = target_table_filter(table);
-	if (m->ends & END_SOURCE)
-		assert_true(in_filter(f, &flow->source));
-	if (m->ends & END_DESTINATION)
-		assert_true(in_filter(f, &flow->destination));
+	const uint64_t *ports = flow->protocol == 17 ? f->udp_ports : f->tcp_ports;
+	return f->has_ports && (flow->protocol == 17 || flow->protocol == 6) &&
+	       ((ports[flow->source_port / 64] >> flow->source_port % 64 & 1) ||
+		       (ports[flow->destination_port / 64] >> flow->destination_port % 64 & 1));
 }
 
-static void compare_once(const struct target_set *set, const struct target_table *table)
+static bool flow_in_filter(const struct target_filter *f, const struct flow *flow)
+{
+	return in_filter(f, &flow->source) || in_filter(f, &flow->destination) ||
+	       ports_in_filter(f, flow);
+}
+
+// As the data path asks.
+static bool scene_in_filter(const struct target_filter *f, const struct scene *scene)
+{
+	bool passes = flow_in_filter(f, &scene->flow);
+	for (size_t i = 0; f->match_outer && i < scene->outer.flow_count; i++)
+		passes |= flow_in_filter(f, &scene->outer.flows[i]);
+	for (size_t i = 0; i < scene->outer.teid_count; i++)
+		passes |= target_filter_tunnel(f, scene->outer.teids[i]);
+	return passes;
+}
+
+static void compare_once(
+	const struct target_set *set, const struct target_table *table, bool match_outer)
 {
 	static struct match expected[MOST + 1], found[MOST + 1], again[MOST + 1];
-	struct sighting sightings[6];
-	size_t count = random_below(7);
-	for (size_t i = 0; i < count; i++) {
-		sightings[i] = (struct sighting){.role = (uint8_t)random_below(32)};
-		random_identity(&sightings[i].identity);
-	}
-	struct flow flow = random_flow();
-	size_t right = scan(set, &flow, sightings, count, expected);
-	assert_int_equal(target_table_match(table, &flow, sightings, count, found, MOST), right);
-	assert_int_equal(
-		target_table_match(table, &flow, sightings, count, again, right / 2), right);
+	struct scene scene = random_scene();
+	size_t right = scan(set, &scene, match_outer, expected);
+	assert_int_equal(match(table, &scene, found, MOST), right);
+	assert_int_equal(match(table, &scene, again, right / 2), right);
 	assert_memory_equal(found, again, right / 2 * sizeof *found);
 	qsort(found, right, sizeof *found, by_slot);
+	bool by_packet = false;
 	for (size_t i = 0; i < right; i++) {
 		assert_int_equal(found[i].slot, expected[i].slot);
 		assert_int_equal(found[i].generation, expected[i].generation);
 		assert_int_equal(found[i].ends, expected[i].ends);
 		assert_int_equal(found[i].roles, expected[i].roles);
-		check_passes(set, table, &flow, &found[i]);
+		assert_int_equal(found[i].services, expected[i].services);
+		by_packet |= found[i].roles == 0;
+	}
+	// Whoever is a target without being named passes the filter that stands before all this.
+	if (by_packet)
+		assert_true(scene_in_filter(target_table_filter(table), &scene));
+}
+
+static void compare_sets(bool match_outer)
+{
+	for (unsigned round = 0; round < 150; round++) {
+		uint32_t count = random_below(round < 20 ? 4 : MOST);
+		struct target_set *set = set_of_size(count);
+		for (uint32_t i = 0; i < count; i++)
+			add_random_task(set, i);
+		struct target_table *table = table_with(set, MOST, match_outer);
+		assert_int_equal(target_table_filter(table)->match_outer, match_outer);
+		for (unsigned i = 0; i < 200; i++)
+			compare_once(set, table, match_outer);
+		target_table_free(table);
+		target_set_free(set);
 	}
 }
 
@@ -319,17 +433,8 @@ static void the_table_finds_what_a_linear_scan_finds(void **state)
 {
 	(void)state;
 	print_message("# seed %llu\n", (unsigned long long)random_state);
-	for (unsigned round = 0; round < 150; round++) {
-		uint32_t count = random_below(round < 20 ? 4 : MOST);
-		struct target_set *set = set_of_size(count);
-		for (uint32_t i = 0; i < count; i++)
-			add_random_task(set, i);
-		struct target_table *table = table_of(set, MOST);
-		for (unsigned i = 0; i < 200; i++)
-			compare_once(set, table);
-		target_table_free(table);
-		target_set_free(set);
-	}
+	compare_sets(false);
+	compare_sets(true);
 }
 
 // --- single rules --------------------------------------------------------------------------------------------
@@ -356,7 +461,7 @@ static void all_covering_prefixes_match_and_not_the_longest_alone(void **state)
 	struct target_table *table = table_of(set, 4);
 	struct match found[4];
 	struct flow flow = flow_of("192.0.2.7", 5060, "198.51.100.1", 5060);
-	assert_int_equal(target_table_match(table, &flow, nobody, 0, found, 4), 3);
+	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, found, 4), 3);
 	qsort(found, 3, sizeof *found, by_slot);
 	assert_int_equal(found[0].ends, END_SOURCE | END_DESTINATION);
 	assert_int_equal(found[1].ends, END_SOURCE);
@@ -376,12 +481,12 @@ static void address_and_port_must_hold_for_the_same_end(void **state)
 	struct target_table *table = table_of(set, 1);
 	struct match found;
 	struct flow flow = flow_of("192.0.2.7", 4000, "198.51.100.1", 5060);
-	assert_int_equal(target_table_match(table, &flow, nobody, 0, &found, 1), 0);
+	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, &found, 1), 0);
 	flow = flow_of("198.51.100.1", 5060, "192.0.2.7", 5061);
-	assert_int_equal(target_table_match(table, &flow, nobody, 0, &found, 1), 1);
+	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, &found, 1), 1);
 	assert_int_equal(found.ends, END_DESTINATION);
 	flow.protocol = 6;
-	assert_int_equal(target_table_match(table, &flow, nobody, 0, &found, 1), 0);
+	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, &found, 1), 0);
 	target_table_free(table);
 	target_set_free(set);
 }
@@ -402,14 +507,14 @@ static void two_orders_for_one_identity_both_match_with_the_roles_of_all_sightin
 		sighting_of("sips:alice@EXAMPLE.com:5061", &uris[2], 31)};
 	struct match found[3];
 	struct flow flow = flow_of("198.51.100.1", 5060, "192.0.2.9", 5060);
-	assert_int_equal(target_table_match(table, &flow, sightings, 3, found, 3), 3);
+	assert_int_equal(target_table_match(table, &flow, NULL, sightings, 3, found, 3), 3);
 	for (size_t i = 0; i < 3; i++)
 		assert_int_equal(found[i].roles, 1u | 1u << 31);
 	qsort(found, 3, sizeof *found, by_slot);
 	assert_int_equal(found[0].ends, 0);
 	assert_int_equal(found[2].ends, END_DESTINATION);
 	flow = flow_of("198.51.100.1", 5060, "198.51.100.2", 5060);
-	assert_int_equal(target_table_match(table, &flow, sightings, 3, found, 3), 2);
+	assert_int_equal(target_table_match(table, &flow, NULL, sightings, 3, found, 3), 2);
 	target_table_free(table);
 	target_set_free(set);
 }
@@ -435,11 +540,184 @@ static void what_a_target_states_must_be_shown(void **state)
 		struct sip_uri uri;
 		struct sighting s = sighting_of(cases[i].uri, &uri, 0);
 		assert_int_equal(
-			target_table_match(table, &flow, &s, 1, &found, 1), cases[i].count);
+			target_table_match(table, &flow, NULL, &s, 1, &found, 1), cases[i].count);
 		s.uri = NULL;
-		assert_int_equal(target_table_match(table, &flow, &s, 1, &found, 1), 0);
+		assert_int_equal(target_table_match(table, &flow, NULL, &s, 1, &found, 1), 0);
 	}
 	target_table_free(table);
+}
+
+// --- tunnels -------------------------------------------------------------------------------------------------
+
+// A packet from 10.0.0.1 to 10.0.0.2 in GTP-U from gateway to gateway, in a VPN.
+static struct encapsulation outer_of_two(void)
+{
+	struct encapsulation outer = {.flow_count = 2, .teid_count = 1, .teids = {7}, .tunnels = 2};
+	outer.flows[0] = flow_of("198.51.100.1", 500, "198.51.100.2", 500);
+	outer.flows[1] = flow_of("192.0.2.1", 2152, "192.0.2.2", 2153);
+	return outer;
+}
+
+static size_t match_of_one(const struct identifier *ids, size_t count, bool match_outer,
+	const struct flow *flow, const struct encapsulation *outer, struct match *found)
+{
+	struct target_set *set = set_of_size(1);
+	task_add(set, 1, ids, count);
+	struct target_table *table = table_with(set, 1, match_outer);
+	size_t matches = target_table_match(table, flow, outer, nobody, 0, found, 1);
+	target_table_free(table);
+	target_set_free(set);
+	return matches;
+}
+
+static void outer_addresses_hold_only_where_that_is_configured(void **state)
+{
+	(void)state;
+	struct flow flow = flow_of("10.0.0.1", 5060, "10.0.0.2", 5062);
+	struct encapsulation outer = outer_of_two();
+	struct match found;
+	static const struct {
+		const char *address;
+		uint8_t ends;
+	} cases[] = {{"192.0.2.1", END_SOURCE}, {"192.0.2.2", END_DESTINATION},
+		{"198.51.100.1", END_SOURCE}, {"198.51.100.2", END_DESTINATION}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct identifier id = prefix_of(cases[i].address, 32);
+		assert_int_equal(match_of_one(&id, 1, false, &flow, &outer, &found), 0);
+		assert_int_equal(match_of_one(&id, 1, true, &flow, NULL, &found), 0);
+		assert_int_equal(match_of_one(&id, 1, true, &flow, &outer, &found), 1);
+		assert_int_equal(found.ends, cases[i].ends);
+	}
+	struct identifier stranger = prefix_of("192.0.2.3", 32);
+	assert_int_equal(match_of_one(&stranger, 1, true, &flow, &outer, &found), 0);
+	struct identifier inner = prefix_of("10.0.0.2", 32);
+	assert_int_equal(match_of_one(&inner, 1, true, &flow, &outer, &found), 1);
+	assert_int_equal(found.ends, END_DESTINATION);
+}
+
+static void address_and_port_must_hold_at_the_same_level(void **state)
+{
+	(void)state;
+	struct target_set *set = set_of_size(0); // holds the ports
+	const struct port_range sip = {5060, 5060}, gtpu = {2152, 2152};
+	struct identifier gateway_sip[] = {
+		prefix_of("192.0.2.1", 32), ports_of(set, IDENTIFIER_UDP_PORT, &sip, 1)};
+	struct identifier gateway_gtpu[] = {
+		prefix_of("192.0.2.1", 32), ports_of(set, IDENTIFIER_UDP_PORT, &gtpu, 1)};
+	struct identifier phone_gtpu[] = {
+		prefix_of("10.0.0.1", 32), ports_of(set, IDENTIFIER_UDP_PORT, &gtpu, 1)};
+	struct identifier port_alone = ports_of(set, IDENTIFIER_UDP_PORT, &gtpu, 1);
+	struct flow flow = flow_of("10.0.0.1", 5060, "10.0.0.2", 5062);
+	struct encapsulation outer = outer_of_two();
+	struct match found;
+	assert_int_equal(match_of_one(gateway_sip, 2, true, &flow, &outer, &found), 0);
+	assert_int_equal(match_of_one(phone_gtpu, 2, true, &flow, &outer, &found), 0);
+	assert_int_equal(match_of_one(gateway_gtpu, 2, true, &flow, &outer, &found), 1);
+	assert_int_equal(found.ends, END_SOURCE);
+	assert_int_equal(match_of_one(&port_alone, 1, true, &flow, &outer, &found), 1);
+	assert_int_equal(found.ends, END_SOURCE);
+	assert_int_equal(match_of_one(&port_alone, 1, false, &flow, &outer, &found), 0);
+	target_set_free(set);
+}
+
+static void a_task_found_at_several_levels_is_one_and_the_innermost_tells_its_end(void **state)
+{
+	(void)state;
+	struct encapsulation outer = outer_of_two();
+	struct match found;
+	// An outer source, and the inner destination.
+	struct identifier address = prefix_of("192.0.2.1", 32);
+	struct flow flow = flow_of("10.0.0.1", 5060, "192.0.2.1", 5062);
+	assert_int_equal(match_of_one(&address, 1, true, &flow, &outer, &found), 1);
+	assert_int_equal(found.ends, END_DESTINATION);
+	// All ends of all levels.
+	struct identifier all = prefix_of("0.0.0.0", 0);
+	assert_int_equal(match_of_one(&all, 1, true, &flow, &outer, &found), 1);
+	assert_int_equal(found.ends, END_SOURCE | END_DESTINATION);
+	// Both of the outer levels: that next to the packet counts.
+	outer.flows[0].destination = address_of("192.0.2.1");
+	flow = flow_of("10.0.0.1", 5060, "10.0.0.2", 5062);
+	assert_int_equal(match_of_one(&address, 1, true, &flow, &outer, &found), 1);
+	assert_int_equal(found.ends, END_SOURCE);
+}
+
+static void a_tunnel_is_found_by_its_number_at_any_depth_and_once(void **state)
+{
+	(void)state;
+	struct flow flow = flow_of("10.0.0.1", 5060, "10.0.0.2", 5062);
+	struct encapsulation outer = {.teid_count = 3, .teids = {UINT32_MAX, 0, 0}};
+	static const struct {
+		uint32_t tunnel;
+		size_t matches;
+	} cases[] = {{UINT32_MAX, 1}, {0, 1}, {1, 0}};
+	struct match found[2];
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct identifier id = tunnel_of(cases[i].tunnel);
+		assert_int_equal(match_of_one(&id, 1, false, &flow, &outer, found),
+			cases[i].matches);
+		assert_int_equal(match_of_one(&id, 1, false, &flow, NULL, found), 0);
+	}
+	assert_int_equal(found[0].ends, 0);
+
+	struct target_set *set = set_of_size(2);
+	struct identifier id = tunnel_of(0);
+	task_add(set, 1, &id, 1);
+	task_add(set, 2, &id, 1);
+	struct target_table *table = table_of(set, 2);
+	assert_int_equal(target_table_match(table, &flow, &outer, nobody, 0, found, 2), 2);
+	const struct target_filter *f = target_table_filter(table);
+	assert_true(target_filter_tunnel(f, 0));
+	unsigned passed = 0;
+	for (uint32_t tunnel = 1; tunnel <= 1000; tunnel++)
+		passed += target_filter_tunnel(f, tunnel);
+	assert_true(passed < 20);
+	outer.teid_count = 0;
+	assert_int_equal(target_table_match(table, &flow, &outer, nobody, 0, found, 2), 0);
+	target_table_free(table);
+	target_set_free(set);
+}
+
+static void a_tunnel_narrows_down_what_stands_beside_it(void **state)
+{
+	(void)state;
+	struct target_set *set = set_of_size(1);
+	struct identifier ids[] = {tunnel_of(7), party_of(set, "sip:alice@example.com", NULL)};
+	task_add(set, 1, ids, 2);
+	struct target_table *table = table_of(set, 1);
+	struct sip_uri uri;
+	struct sighting alice = sighting_of("sip:alice@example.com", &uri, 3);
+	struct flow flow = flow_of("10.0.0.1", 5060, "10.0.0.2", 5062);
+	struct encapsulation outer = outer_of_two();
+	struct match found;
+	assert_int_equal(target_table_match(table, &flow, &outer, &alice, 1, &found, 1), 1);
+	assert_int_equal(found.roles, 1u << 3);
+	assert_int_equal(target_table_match(table, &flow, NULL, &alice, 1, &found, 1), 0);
+	assert_int_equal(target_table_match(table, &flow, &outer, &alice, 0, &found, 1), 0);
+	outer.teids[0] = 8;
+	assert_int_equal(target_table_match(table, &flow, &outer, &alice, 1, &found, 1), 0);
+	assert_false(target_table_filter(table)->has_tunnels); // found by its party
+	target_table_free(table);
+	target_set_free(set);
+
+	struct identifier gateway[] = {prefix_of("192.0.2.2", 32), tunnel_of(7)};
+	outer = outer_of_two();
+	assert_int_equal(match_of_one(gateway, 2, true, &flow, &outer, &found), 1);
+	assert_int_equal(found.ends, END_DESTINATION);
+	assert_int_equal(match_of_one(gateway, 2, false, &flow, &outer, &found), 0);
+}
+
+static void counts_beyond_what_an_encapsulation_holds_are_not_believed(void **state)
+{
+	(void)state;
+	struct flow flow = flow_of("10.0.0.1", 5060, "10.0.0.2", 5062);
+	struct encapsulation *outer = malloc(sizeof *outer); // so that the sanitizer sees its end
+	assert_non_null(outer);
+	*outer = (struct encapsulation){.flow_count = 255, .teid_count = 255};
+	struct identifier address = prefix_of("192.0.2.1", 32), tunnel = tunnel_of(9);
+	struct match found;
+	assert_int_equal(match_of_one(&address, 1, true, &flow, outer, &found), 0);
+	assert_int_equal(match_of_one(&tunnel, 1, true, &flow, outer, &found), 0);
+	free(outer);
 }
 
 // --- the filter ----------------------------------------------------------------------------------------------
@@ -514,11 +792,11 @@ static void an_empty_table_matches_nothing(void **state)
 {
 	(void)state;
 	const struct target_set none = {0};
-	struct target_table *table = target_table_new(&none, 1000, &key, &numbering, NULL);
+	struct target_table *table = target_table_new(&none, 1000, &key, &numbering, false, NULL);
 	assert_non_null(table);
 	struct flow flow = flow_of("192.0.2.7", 5060, "192.0.2.8", 5060);
 	struct match found;
-	assert_int_equal(target_table_match(table, &flow, nobody, 0, &found, 1), 0);
+	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, &found, 1), 0);
 	assert_false(target_filter_ipv4(target_table_filter(table), 0));
 	assert_false(target_table_holds(table, 0, 0));
 	assert_int_equal(target_table_capacity(table), 1000);
@@ -567,7 +845,7 @@ static void unchanged_tasks_keep_slot_and_generation_and_changed_ones_the_slot(v
 	for (size_t i = 0; i < 3; i++)
 		assert_ptr_equal(second->by_slot[second->tasks[i].slot], &second->tasks[i]);
 
-	struct target_table *table = target_table_new(second, 3, &key, &numbering, NULL);
+	struct target_table *table = target_table_new(second, 3, &key, &numbering, false, NULL);
 	assert_true(target_table_holds(table, same->slot, same->generation));
 	assert_false(target_table_holds(table, changed->slot, first->tasks[2].generation));
 	assert_false(target_table_holds(table, 3, 1));
@@ -606,7 +884,7 @@ static void more_tasks_than_the_capacity_are_refused(void **state)
 	assert_int_equal(target_set_adopt(set, NULL, 1, &changes, &error), -ENOSPC);
 	assert_string_equal(error.text, "more tasks than the configured capacity of 1");
 	assert_int_equal(target_set_adopt(set, NULL, 2, &changes, &error), 0);
-	assert_null(target_table_new(set, 1, &key, &numbering, &error));
+	assert_null(target_table_new(set, 1, &key, &numbering, false, &error));
 	target_set_free(set);
 }
 
@@ -632,6 +910,9 @@ static void a_change_of_anything_ordered_changes_the_fingerprint(void **state)
 	task->correlation_id = "7";
 	assert_int_not_equal(task_fingerprint(set, task), before);
 	task->correlation_id = NULL;
+	task->services = SERVICE_VOICE;
+	assert_int_not_equal(task_fingerprint(set, task), before);
+	task->services = 0;
 	assert_int_equal(task_fingerprint(set, task), before);
 	target_set_free(set);
 }
@@ -652,7 +933,7 @@ static void a_table_without_room_for_its_identities_says_so(void **state)
 	struct target_changes changes;
 	struct error error;
 	assert_int_equal(target_set_adopt(set, NULL, TASKS, &changes, NULL), 0);
-	assert_null(target_table_new(set, TASKS, &key, &numbering, &error));
+	assert_null(target_table_new(set, TASKS, &key, &numbering, false, &error));
 	assert_non_null(strstr(error.text, "raise targets.capacity"));
 	target_set_free(set);
 }
@@ -666,6 +947,13 @@ int main(void)
 		cmocka_unit_test(
 			two_orders_for_one_identity_both_match_with_the_roles_of_all_sightings),
 		cmocka_unit_test(what_a_target_states_must_be_shown),
+		cmocka_unit_test(outer_addresses_hold_only_where_that_is_configured),
+		cmocka_unit_test(address_and_port_must_hold_at_the_same_level),
+		cmocka_unit_test(
+			a_task_found_at_several_levels_is_one_and_the_innermost_tells_its_end),
+		cmocka_unit_test(a_tunnel_is_found_by_its_number_at_any_depth_and_once),
+		cmocka_unit_test(a_tunnel_narrows_down_what_stands_beside_it),
+		cmocka_unit_test(counts_beyond_what_an_encapsulation_holds_are_not_believed),
 		cmocka_unit_test(
 			a_full_filter_misses_no_target_and_errs_in_less_than_one_of_a_hundred),
 		cmocka_unit_test(the_filter_knows_ports_that_are_ordered_alone),
