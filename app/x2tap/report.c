@@ -121,18 +121,92 @@ static void add_classes(const struct core *core, struct text *out)
 	text_add(out, "}");
 }
 
-static void add_signalling(const struct dataplane_signalling *s, struct text *out)
+// A counter of a struct of nothing but uint64_t.
+struct counter {
+	const char *name;
+	size_t offset;
+};
+
+static void add_counter_list(
+	struct text *out, const void *counters, const struct counter *list, size_t count)
 {
-	text_add(out,
-		",\"sip\":{\"datagrams\":%lu,\"keepalives\":%lu,\"not_sip\":%lu,\"with_messages\":%lu,\"messages\":%lu,\"parsed\":%lu,"
-		"\"defective\":%lu,\"datagrams_with_excess\":%lu,\"lost_handover\":%lu},\"sip_defects\":{",
-		s->datagrams, s->keepalives, s->not_sip, s->with_messages, s->messages, s->parsed,
-		s->defective, s->excess, s->lost_handover);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t value;
+		memcpy(&value, (const char *)counters + list[i].offset, sizeof value);
+		text_add(out, "%s\"%s\":%lu", i ? "," : "", list[i].name, value);
+	}
+}
+
+#define SIP(member) {#member, offsetof(struct analysis_counters, member)}
+#define FRAGMENTS(member) {#member, offsetof(struct fragments_counters, member)}
+#define STREAMS(member) {#member, offsetof(struct streams_counters, member)}
+
+static const struct counter sip_list[] = {SIP(datagrams), SIP(keepalives), SIP(not_sip),
+	SIP(sigcomp), SIP(dtls), SIP(with_messages), SIP(stream_not_sip), SIP(messages), SIP(parsed),
+	SIP(defective), {"datagrams_with_excess", offsetof(struct analysis_counters, excess)},
+	SIP(lost_handover)};
+
+static const struct counter datagrams_list[] = {FRAGMENTS(started), FRAGMENTS(completed),
+	FRAGMENTS(dropped), FRAGMENTS(passed), FRAGMENTS(given_up), FRAGMENTS(timed_out)};
+
+static const struct counter streams_list[] = {STREAMS(opened), STREAMS(ended),
+	{"let_go_tls", offsetof(struct streams_counters, let_go[FRAMING_TLS])},
+	{"let_go_websocket", offsetof(struct streams_counters, let_go[FRAMING_WEBSOCKET])},
+	{"let_go_foreign", offsetof(struct streams_counters, let_go[FRAMING_FOREIGN])}, STREAMS(idle),
+	STREAMS(given_up), STREAMS(segments), STREAMS(in_order), STREAMS(out_of_order),
+	STREAMS(repeated), STREAMS(out_of_window), STREAMS(not_followed), STREAMS(mid_stream),
+	STREAMS(urgent), STREAMS(overlap_differs), STREAMS(gaps), STREAMS(gap_octets),
+	STREAMS(unread_octets), STREAMS(resync_octets), STREAMS(keepalive_octets), STREAMS(messages), STREAMS(messages_cut),
+	STREAMS(messages_too_long), STREAMS(no_memory)};
+
+#define LIST(list) list, sizeof list / sizeof *list
+
+static void add_sip(const struct analysis_counters *s, struct text *out)
+{
+	text_add(out, ",\"sip\":{");
+	add_counter_list(out, s, LIST(sip_list));
+	text_add(out, "},\"sip_defects\":{");
 	for (unsigned bit = 0; bit < SIP_DEFECT_COUNT; bit++)
 		text_add(
 			out, "%s\"%s\":%lu", bit ? "," : "", sip_defect_name(bit), s->defects[bit]);
-	double cycles = s->busy_frames ? (double)s->busy_cycles / (double)s->busy_frames : 0;
-	text_add(out, "},\"work\":{\"busy_cycles_per_frame\":%.1f}", cycles);
+	text_add(out, "}");
+}
+
+static void add_fragments(const struct dataplane_totals *t, struct text *out)
+{
+	text_add(out, ",\"fragments\":{\"taken\":%lu", t->fragments.taken);
+	for (unsigned result = 0; result < FRAGMENTS_RESULTS; result++)
+		text_add(out, ",\"%s\":%lu",
+			fragments_result_name((enum fragments_result)result),
+			t->fragments.results[result]);
+	text_add(out, "},\"fragmented_datagrams\":{\"incomplete\":%lu,", t->incomplete);
+	add_counter_list(out, &t->fragments, LIST(datagrams_list));
+	text_add(out, ",\"too_nested\":%lu}", t->signalling.too_nested);
+}
+
+static void add_streams(const struct dataplane_totals *t, struct text *out)
+{
+	text_add(out, ",\"streams\":{\"followed\":%lu,", t->followed);
+	add_counter_list(out, &t->streams, LIST(streams_list));
+	text_add(out, "}");
+}
+
+static void add_work(const struct dataplane_totals *t, struct text *out)
+{
+	const struct dataplane_work *w = &t->work;
+	double cycles = w->busy_frames ? (double)w->busy_cycles / (double)w->busy_frames : 0;
+	text_add(out,
+		",\"work\":{\"busy_cycles_per_frame\":%.1f,\"candidates\":%lu,\"lost_busy\":%lu,\"lost_parts\":%lu,"
+		"\"claims_given_up\":%lu}",
+		cycles, w->candidates, w->lost_busy, t->signalling.lost_parts, t->claims_given_up);
+}
+
+static void add_signalling(const struct dataplane_totals *t, struct text *out)
+{
+	add_sip(&t->signalling, out);
+	add_fragments(t, out);
+	add_streams(t, out);
+	add_work(t, out);
 }
 
 static void add_li(const struct core *core, const struct dataplane_totals *t, struct text *out)
@@ -157,7 +231,7 @@ static void add_li(const struct core *core, const struct dataplane_totals *t, st
 	for (unsigned class = 0; class < PACKET_CLASSES; class ++)
 		text_add(out, "%s\"%s\":%lu", class ? "," : "",
 			packet_class_name((enum packet_class) class),
-			t->signalling.target_frames[class]);
+			t->work.target_frames[class]);
 	text_add(out, "}");
 	add_destinations(core, out);
 }
@@ -169,7 +243,7 @@ void report_counters(const struct core *core, enum control_role role, struct tex
 	text_add(out, "{\"ok\":true");
 	add_ports(core, out);
 	add_classes(core, out);
-	add_signalling(&totals.signalling, out);
+	add_signalling(&totals, out);
 	if (role == CONTROL_LI)
 		add_li(core, &totals, out);
 	text_add(out, "}");
@@ -219,13 +293,44 @@ static void port_laws(const struct core *core, struct laws *laws, uint64_t burst
 static void signalling_laws(
 	const struct dataplane_totals *t, struct laws *laws, uint64_t messages, uint64_t handovers)
 {
-	const struct dataplane_signalling *s = &t->signalling;
-	law(laws, "sip datagrams", "datagrams = keepalives + not_sip + with_messages", s->datagrams,
-		s->keepalives + s->not_sip + s->with_messages, messages);
+	const struct analysis_counters *s = &t->signalling;
+	law(laws, "sip datagrams",
+		"datagrams = keepalives + not_sip + sigcomp + dtls + with_messages", s->datagrams,
+		s->keepalives + s->not_sip + s->sigcomp + s->dtls + s->with_messages, messages);
 	law(laws, "sip messages", "messages = parsed + defective", s->messages,
 		s->parsed + s->defective, messages);
 	law(laws, "sip owners", "messages = taken + lost_handover", s->messages,
 		s->taken + s->lost_handover, messages + handovers);
+}
+
+static uint64_t sum(const uint64_t *counters, size_t count)
+{
+	uint64_t total = 0;
+	for (size_t i = 0; i < count; i++)
+		total += counters[i];
+	return total;
+}
+
+static void reassembly_laws(
+	const struct dataplane_totals *t, struct laws *laws, uint64_t candidates)
+{
+	const struct fragments_counters *f = &t->fragments;
+	const struct streams_counters *s = &t->streams;
+	law(laws, "fragments", "taken = sum of fragments by what became of them", f->taken,
+		sum(f->results, FRAGMENTS_RESULTS), candidates);
+	law(laws, "fragmented datagrams",
+		"started = completed + dropped + passed + given_up + timed_out + incomplete", f->started,
+		f->completed + f->dropped + f->passed + f->given_up + f->timed_out + t->incomplete,
+		candidates);
+	law(laws, "segments",
+		"segments = in_order + out_of_order + repeated + out_of_window + not_followed + no_memory",
+		s->segments,
+		s->in_order + s->out_of_order + s->repeated + s->out_of_window + s->not_followed +
+			s->no_memory,
+		candidates);
+	law(laws, "streams", "opened = ended + let_go + idle + given_up + followed", s->opened,
+		s->ended + sum(s->let_go, FRAMING_REASONS) + s->idle + s->given_up + t->followed,
+		candidates);
 }
 
 static void li_laws(const struct core *core, const struct dataplane_totals *t, struct laws *laws,
@@ -262,7 +367,13 @@ static void li_laws(const struct core *core, const struct dataplane_totals *t, s
 
 static void read_laws(const struct core *core, enum control_role role, struct laws *laws)
 {
-	enum { BURST = 64, MESSAGES_A_BURST = BURST * 16, HANDOVER_RING = 1024, TASKS = 64 };
+	// What stands between two counters: bursts, streams that give what they held, rings of parcels.
+	enum {
+		BURST = 64,
+		MESSAGES_A_BURST = BURST * 64,
+		HANDOVER_RING = (8 << 20) / sizeof(struct parcel),
+		TASKS = 64
+	};
 	struct dataplane_totals totals;
 	uint64_t workers = dataplane_worker_count(core->dataplane);
 	uint64_t moving = dataplane_stopped(core->dataplane)
@@ -272,7 +383,8 @@ static void read_laws(const struct core *core, enum control_role role, struct la
 	laws->count = 0;
 	port_laws(core, laws, moving * BURST);
 	signalling_laws(&totals, laws, moving * workers * MESSAGES_A_BURST,
-		moving * workers * (workers - 1) * HANDOVER_RING);
+		moving * workers * HANDOVER_RING);
+	reassembly_laws(&totals, laws, moving * workers * MESSAGES_A_BURST);
 	if (role == CONTROL_LI)
 		li_laws(core, &totals, laws, moving * workers * MESSAGES_A_BURST * TASKS);
 }

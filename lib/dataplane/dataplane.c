@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <rte_atomic.h>
+#include <rte_cycles.h>
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 #include <stdio.h>
@@ -31,15 +32,46 @@ static int count_workers(const struct config *config, unsigned *out, struct erro
 	return 0;
 }
 
-static struct sip_events_config sip_config(const struct config *config)
+static struct analysis_config analysis_config(struct worker *w, const struct config *config)
 {
-	return (struct sip_events_config){
-		.max_sessions = config->sip.max_sessions,
-		.max_duplicates = config->sip.max_duplicates,
-		.duplicate_window_ns = (uint64_t)config->sip.duplicate_window_ms * 1000000,
-		.session_idle_ns = (uint64_t)config->sip.session_idle_ms * 1000000,
-		.trust_from = config->sip.trust_from,
-		.max_tasks = config->targets.capacity,
+	const struct dataplane *d = w->dataplane;
+	return (struct analysis_config){
+		.worker = w->index,
+		.workers = d->worker_count,
+		.key = d->key,
+		.claims = d->claims,
+		.followed = d->followed,
+		.sip_ports = d->sip_ports,
+		.recognise = config->sip.recognise,
+		.fragments =
+			{
+				.max_datagrams = config->reassembly.max_datagrams,
+				.memory = (size_t)config->reassembly.fragment_memory_mib << 20,
+				.timeout_ns = (uint64_t)config->reassembly.fragment_timeout_ms *
+		                      1000000,
+			},
+		.streams =
+			{
+				.max_streams = config->reassembly.max_streams,
+				.memory = (size_t)config->reassembly.stream_memory_mib << 20,
+				.max_message = config->sip.max_message,
+				.gap_timeout_ns =
+					(uint64_t)config->reassembly.gap_timeout_ms * 1000000,
+				.idle_ns = (uint64_t)config->reassembly.stream_idle_ms * 1000000,
+			},
+		.sip =
+			{
+				.max_sessions = config->sip.max_sessions,
+				.max_duplicates = config->sip.max_duplicates,
+				.duplicate_window_ns =
+					(uint64_t)config->sip.duplicate_window_ms * 1000000,
+				.session_idle_ns = (uint64_t)config->sip.session_idle_ms * 1000000,
+				.trust_from = config->sip.trust_from,
+				.max_tasks = config->targets.capacity,
+			},
+		.post = worker_post,
+		.post_context = w,
+		.events = w->events,
 	};
 }
 
@@ -55,40 +87,49 @@ static int make_worker(struct dataplane *d, const struct config *config, unsigne
 	w->dataplane = d;
 	w->index = index;
 	w->lcore = lcore;
-	w->sip_ports = d->sip_ports;
 	w->special_ports = d->special_ports;
+	w->followed = d->followed;
+	w->long_cycles = rte_get_tsc_hz() / LONG_BURSTS_A_SECOND;
 	w->recognise = config->sip.recognise;
 	w->scratch = take_memory(SCRATCH_OCTETS, lcore);
 	w->events = record_ring_new((size_t)config->event_ring_kib * 1024);
-	struct sip_events_config sip = sip_config(config);
-	w->sip_events = sip_events_new(&sip, &d->key);
-	if (!w->scratch || !w->events || !w->sip_events)
+	struct analysis_config analysis = analysis_config(w, config);
+	w->analysis = w->events ? analysis_new(&analysis) : NULL;
+	if (!w->scratch || !w->events || !w->analysis)
 		return error_set(error, -ENOMEM,
-			"worker %u: no memory for its tables: lower sip.max_sessions, sip.max_duplicates or event_ring_kib, or reserve "
-			"more hugepages (or -m with --no-huge)",
+			"worker %u: no memory for its tables: lower sip.max_sessions, sip.max_duplicates, the sizes of reassembly or "
+			"event_ring_kib, or reserve more hugepages (or -m with --no-huge)",
 			index);
 	return 0;
 }
 
-// A ring from every worker to every other.
+// What all workers look at, before there is any.
+static int make_shared(struct dataplane *d, const struct config *config, struct error *error)
+{
+	uint32_t claims = d->worker_count *
+	                  (config->reassembly.max_datagrams + config->reassembly.max_streams);
+	d->followed = followed_new(&d->key);
+	d->claims = d->worker_count > 1 ? claims_new(claims) : NULL;
+	if (!d->followed || (d->worker_count > 1 && !d->claims))
+		return error_set(error, -ENOMEM,
+			"no memory for what the workers share: lower reassembly.max_datagrams or reassembly.max_streams");
+	return 0;
+}
+
+// Rings from every worker to every other.
 static int join_workers(struct dataplane *d, struct error *error)
 {
+	size_t size = HANDOVER_OCTETS / PARCEL_KINDS /
+	              (d->worker_count > 1 ? d->worker_count - 1 : 1);
 	for (unsigned from = 0; from < d->worker_count; from++) {
 		for (unsigned to = 0; to < d->worker_count; to++) {
-			if (from == to)
-				continue;
-			char name[RTE_RING_NAMESIZE];
-			snprintf(name, sizeof name, "x2tap_%hhu_to_%hhu", (unsigned char)from,
-				(unsigned char)to);
-			struct rte_ring *ring = rte_ring_create_elem(name, sizeof(struct handover),
-				HANDOVER_RING, (int)rte_lcore_to_socket_id(d->workers[to]->lcore),
-				RING_F_SP_ENQ | RING_F_SC_DEQ);
-			if (!ring)
-				return error_set(error, -ENOMEM,
-					"workers: no memory for the rings between them: reserve more hugepages (or "
-					"-m with --no-huge)");
-			d->workers[from]->outbound[to] = ring;
-			d->workers[to]->inbound[from] = ring;
+			struct handover_rings *out = &d->workers[from]->outbound[to];
+			for (unsigned kind = 0; kind < PARCEL_KINDS && from != to; kind++)
+				if (!(out->rings[kind] = record_ring_new(size)))
+					return error_set(error, -ENOMEM,
+						"workers: no memory for the rings between them");
+			if (from != to)
+				d->workers[to]->inbound[from] = out;
 		}
 	}
 	return 0;
@@ -120,6 +161,23 @@ static void find_timestamps(struct dataplane *d)
 	}
 }
 
+// What of a worker follows from its paths.
+static void note_clocks(struct dataplane *d)
+{
+	bool is_lossless = false;
+	for (unsigned i = 0; i < d->worker_count; i++) {
+		struct worker *w = d->workers[i];
+		w->is_clocked = true;
+		for (uint16_t p = 0; p < w->path_count; p++) {
+			w->is_clocked &= !w->paths[p].has_timestamps && !w->paths[p].lossless;
+			is_lossless |= w->paths[p].lossless;
+		}
+	}
+	// Also of a worker without a path: what others hand over to it must find room.
+	for (unsigned i = 0; i < d->worker_count; i++)
+		d->workers[i]->lossless = is_lossless;
+}
+
 static int make_rcu(struct dataplane *d, struct error *error)
 {
 	d->rcu = rte_zmalloc("x2tap_rcu", rte_rcu_qsbr_get_memsize(d->worker_count), CACHE_LINE);
@@ -144,16 +202,18 @@ struct dataplane *dataplane_new(const struct config *config, const struct hash_k
 	unsigned wanted = 0;
 	if (count_workers(config, &wanted, error) != 0)
 		goto fail;
+	d->worker_count = wanted;
+	if (make_shared(d, config, error) != 0)
+		goto fail;
 	unsigned lcore = rte_get_next_lcore(UINT32_MAX, 1, 0);
-	for (; d->worker_count < wanted; lcore = rte_get_next_lcore(lcore, 1, 0)) {
-		d->worker_count++;
-		if (make_worker(d, config, d->worker_count - 1, lcore, error) != 0)
+	for (unsigned i = 0; i < wanted; i++, lcore = rte_get_next_lcore(lcore, 1, 0))
+		if (make_worker(d, config, i, lcore, error) != 0)
 			goto fail;
-	}
 	if (join_workers(d, error) != 0 || make_rcu(d, error) != 0 ||
 		ports_open(d, config, warn, error) != 0)
 		goto fail;
 	find_timestamps(d);
+	note_clocks(d);
 	return d;
 fail:
 	dataplane_free(d);
@@ -165,8 +225,9 @@ static void free_worker(struct worker *w)
 	if (!w)
 		return;
 	for (unsigned i = 0; i < CONFIG_MAX_WORKERS; i++)
-		rte_ring_free(w->inbound[i]);
-	sip_events_free(w->sip_events);
+		for (unsigned kind = 0; kind < PARCEL_KINDS; kind++)
+			record_ring_free(w->outbound[i].rings[kind]);
+	analysis_free(w->analysis);
 	record_ring_free(w->events);
 	if (w->scratch)
 		explicit_bzero(w->scratch, SCRATCH_OCTETS);
@@ -189,6 +250,8 @@ void dataplane_free(struct dataplane *d)
 	target_table_free(atomic_load(&d->table));
 	for (unsigned i = 0; i < d->worker_count; i++)
 		free_worker(d->workers[i]);
+	claims_free(d->claims);
+	followed_free(d->followed);
 	rte_free(d->rcu);
 	free(d);
 }
@@ -197,12 +260,14 @@ int dataplane_start(struct dataplane *d, struct target_table *table, struct erro
 {
 	atomic_store(&d->table, table);
 	atomic_store(&d->receiving, d->worker_count);
+	atomic_store(&d->joining, d->worker_count);
 	for (unsigned i = 0; i < d->worker_count; i++) {
 		int result =
 			rte_eal_remote_launch(worker_main, d->workers[i], d->workers[i]->lcore);
 		if (result != 0) {
 			// Those that run must not wait for those that do not.
 			atomic_fetch_sub(&d->receiving, d->worker_count - i);
+			atomic_fetch_sub(&d->joining, d->worker_count - i);
 			return error_set(error, result,
 				"worker %u cannot be started on lcore %u: %s", i,
 				d->workers[i]->lcore, rte_strerror(-result));
@@ -304,7 +369,7 @@ void dataplane_port_counters(
 	}
 }
 
-// Both structs hold nothing but uint64_t counters, so a sum over workers is one over words.
+// These structs hold nothing but uint64_t counters, so a sum over workers is one over words.
 static void add_words(void *sum, const void *part, size_t size)
 {
 	uint64_t *to = sum;
@@ -315,11 +380,18 @@ static void add_words(void *sum, const void *part, size_t size)
 
 void dataplane_totals(const struct dataplane *d, struct dataplane_totals *out)
 {
-	*out = (struct dataplane_totals){0};
+	*out = (struct dataplane_totals){
+		.claims_given_up = d->claims ? claims_given_up(d->claims) : 0};
 	for (unsigned i = 0; i < d->worker_count; i++) {
-		add_words(&out->signalling, &d->workers[i]->counters, sizeof out->signalling);
-		add_words(
-			&out->sip, sip_events_counters(d->workers[i]->sip_events), sizeof out->sip);
+		const struct worker *w = d->workers[i];
+		const struct analysis *a = w->analysis;
+		add_words(&out->work, &w->counters, sizeof out->work);
+		add_words(&out->signalling, analysis_counters(a), sizeof out->signalling);
+		add_words(&out->sip, analysis_sip_counters(a), sizeof out->sip);
+		add_words(&out->fragments, analysis_fragments_counters(a), sizeof out->fragments);
+		add_words(&out->streams, analysis_streams_counters(a), sizeof out->streams);
+		out->incomplete += analysis_incomplete(a);
+		out->followed += analysis_followed(a);
 	}
 }
 

@@ -6,13 +6,11 @@
 #ifndef X2TAP_DATAPLANE_H
 #define X2TAP_DATAPLANE_H
 
+#include "analysis.h"
 #include "config.h"
 #include "error.h"
 #include "hash.h"
-#include "packet.h"
 #include "record_ring.h"
-#include "sip.h"
-#include "sip_events.h"
 #include "target_table.h"
 
 enum { DATAPLANE_PORT_NAME = 64 };
@@ -32,30 +30,25 @@ struct dataplane_port_counters {
 	uint64_t nic_missed, nic_errors, nic_no_mbuf; // of the driver: never reached x2tap
 };
 
-// Of one worker, or summed. Law: sip_candidates = analysed + lost_handover, in datagrams, and
-// messages = parsed + defective, taken + lost_handover_messages.
-struct dataplane_signalling {
-	uint64_t
-		datagrams; // UDP payloads looked at as SIP: configured ports, or a start line elsewhere
-	uint64_t keepalives;    // of these, empty or CRLF and NUL only
-	uint64_t not_sip;       // of these, nothing that can be read as SIP
-	uint64_t with_messages; // of these, at least one message
-	uint64_t messages;      // SIP messages read
-	uint64_t parsed;        // without defect
-	uint64_t defective;     // with at least one defect; looked at and reported all the same
-	uint64_t defects[SIP_DEFECT_COUNT];
-	uint64_t excess;        // octets behind a message that are no further message: datagrams
-	uint64_t taken;         // messages that reached the worker that owns their session
-	uint64_t lost_handover; // messages whose owner's ring was full
+// Of one worker, or summed. Frames that may be signalling: candidates + lost_busy.
+struct dataplane_work {
+	uint64_t candidates; // analysed
+	uint64_t lost_busy;  // not, since frames came faster than they could be analysed
 	// LI only: frames of address targets that yield no event, by class. At most 8 of a burst are looked up, so that a
 	// busy target costs no more than others: it tells that there are some and why they yield nothing, not how many.
 	uint64_t target_frames[PACKET_CLASSES];
 	uint64_t busy_cycles, busy_frames; // TSC cycles spent in polls that found frames
 };
 
+// Over all workers.
 struct dataplane_totals {
-	struct dataplane_signalling signalling;
+	struct dataplane_work work;
+	struct analysis_counters signalling;
 	struct sip_events_counters sip;
+	struct fragments_counters fragments;
+	struct streams_counters streams;
+	uint64_t incomplete, followed; // now: datagrams that wait for fragments, streams
+	uint64_t claims_given_up;      // datagrams and streams whose parts may now be put together by two workers
 };
 
 struct dataplane;

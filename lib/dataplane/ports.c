@@ -143,7 +143,7 @@ static unsigned mbufs_needed(const struct dataplane *d, const struct config *con
 {
 	if (config->mbufs)
 		return config->mbufs;
-	unsigned total = SPARE_MBUFS + d->worker_count * (POOL_CACHE + 2 * BURST + HANDOVER_RING);
+	unsigned total = SPARE_MBUFS + d->worker_count * (POOL_CACHE + 2 * BURST);
 	for (size_t i = 0; i < count; i++)
 		total += (unsigned)(sides[i].port->rx_queues * sides[i].entry->rx_descriptors) +
 		         (unsigned)(sides[i].port->tx_queues * sides[i].entry->tx_descriptors);
@@ -311,6 +311,21 @@ static int check_side(struct dataplane *d, const struct side *side, size_t numbe
 	return 0;
 }
 
+// DPDK's driver asks the kernel (PACKET_FANOUT_FLAG_DEFRAG) to put IPv4 fragments together: what comes is longer than the link's
+// frames, and does not leave at the other end.
+static void warn_of_fragments(const struct side *side, const struct rte_eth_dev_info *info,
+	void (*warn)(const char *line))
+{
+	char line[256];
+	if (!side->peer || strcmp(info->driver_name, "net_af_packet") != 0)
+		return;
+	snprintf(line, sizeof line,
+		"ports, line %u: through '%s' (net_af_packet) IPv4 fragments do not pass: the kernel puts them together, and drops "
+		"what is then too long. Use another driver for an inline link",
+		side->entry->mark.line, side->device);
+	warn(line);
+}
+
 int ports_open(struct dataplane *d, const struct config *config, void (*warn)(const char *line),
 	struct error *error)
 {
@@ -328,6 +343,7 @@ int ports_open(struct dataplane *d, const struct config *config, void (*warn)(co
 				rte_strerror(-result));
 		if ((result = choose_queues(d, &sides[i], &info[i], error)) != 0)
 			return result;
+		warn_of_fragments(&sides[i], &info[i], warn);
 	}
 	for (size_t i = 0; i < count; i++) {
 		const struct rte_eth_dev_info *peer =

@@ -4,7 +4,8 @@
 #include <rte_byteorder.h>
 #include <rte_cycles.h>
 #include <rte_pause.h>
-#include <stdlib.h>
+
+#include "exact.h"
 
 // What the first look at a frame came to.
 enum interest {
@@ -42,14 +43,6 @@ static inline uint32_t load_be32(const uint8_t *at)
 
 // --- classification: headers and lookups only ------------------------------------------------------------------
 
-static inline bool is_signalling(const struct worker *w, uint16_t source_port,
-	uint16_t destination_port, const uint8_t *at, size_t len)
-{
-	if (bit_of(w->sip_ports, destination_port) || bit_of(w->sip_ports, source_port))
-		return true;
-	return w->recognise && sip_may_start(at, len) && sip_recognise(bytes_of(at, len));
-}
-
 static bool filter_flow(const struct target_filter *f, const struct flow *flow)
 {
 	if (flow->source.family == 4 &&
@@ -67,63 +60,123 @@ static bool filter_flow(const struct target_filter *f, const struct flow *flow)
 	return ports && (bit_of(ports, flow->source_port) || bit_of(ports, flow->destination_port));
 }
 
-// Any frame: VLAN tags, IPv6, options, and whatever else there is.
-static __rte_noinline enum interest look_closely(const struct worker *w,
-	const struct target_filter *f, const struct rte_mbuf *m, struct candidate *c)
+// The flow of a packet that could be a target's, or NULL: the innermost, an outer one where these count too.
+static const struct flow *filter_packet(const struct target_filter *f, const struct packet *packet)
 {
-	// A header is at the front of the frame, so the first segment shows what this is; analysis reads them all.
-	struct packet packet;
-	c->class =
-		packet_parse(bytes_of(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len), &packet);
-	c->flow = packet.flow;
+	if (packet->flow.source.family != 0 && filter_flow(f, &packet->flow))
+		return &packet->flow;
+	for (unsigned i = 0; f->match_outer && i < packet->outer.flow_count; i++)
+		if (filter_flow(f, &packet->outer.flows[i]))
+			return &packet->outer.flows[i];
+	return NULL;
+}
+
+// Any frame: VLAN tags, IPv6, TCP, tunnels, and whatever else there is.
+static __rte_noinline enum interest look_closely(struct worker *w, const struct target_filter *f,
+	const struct rte_mbuf *m, struct candidate *c)
+{
+	// Headers are at the front of the frame, so the first segment shows what this is; analysis reads them all.
+	struct packet *packet = &w->packet;
+	c->class = packet_parse(bytes_of(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len), packet);
 	unsigned interest = NOBODYS;
-	// The ports of a tunnel may be a telephone's: its payload then begins like SIP.
-	if (c->class == PACKET_UDP && packet.payload.len > 0 &&
-		is_signalling(w, packet.flow.source_port, packet.flow.destination_port,
-			packet.payload.at, packet.payload.len))
+	if (analysis_wants(w->analysis, c->class, packet))
 		interest |= MAY_BE_SIP;
-	if (packet.flow.source.family != 0 && filter_flow(f, &packet.flow))
+	const struct flow *flow = filter_packet(f, packet);
+	if (flow) {
 		interest |= ADDRESS_OF_TARGET;
+		c->flow = *flow;
+	}
 	return (enum interest)interest;
 }
 
-enum { // offsets in an untagged Ethernet frame with an IPv4 header without options and UDP
+enum { // offsets in an untagged Ethernet frame with an IPv4 header without options
 	AT_ETHERTYPE = 12, // then version, header length, type of service
 	AT_TOTAL_LENGTH = 16,
 	AT_FRAGMENT = 20, // then time to live, protocol
 	AT_SOURCE = 26,
 	AT_DESTINATION = 30,
-	AT_UDP = 34,
+	AT_PORTS = 34,
 	AT_UDP_LENGTH = 38,
 	AT_UDP_PAYLOAD = 42,
+	AT_TCP_OFFSET = 46, // then flags
+	AT_TCP_OPTIONS = 54,
 };
 
-// The commonest frame, untagged IPv4 and UDP in one segment, without a call; everything else goes the long way. Both
-// ways come to the same: test_dataplane compares them.
-static inline enum interest look(const struct worker *w, const struct target_filter *f,
+// 0 for IPv4 without options that is no fragment, of this protocol.
+static inline uint32_t differs_from_plain(const uint8_t *at, uint8_t protocol)
+{
+	return ((load_be32(at + AT_ETHERTYPE) ^ 0x08004500) & 0xffffff00) |
+	       ((load_be32(at + AT_FRAGMENT) ^ protocol) & 0x3fff00ff);
+}
+
+// Without branches, hence numbers: clang wants no | between truth values.
+static inline unsigned filter_addresses(const struct target_filter *f, const uint8_t *at)
+{
+	return (unsigned)target_filter_ipv4(f, load_be32(at + AT_SOURCE)) |
+	       (unsigned)target_filter_ipv4(f, load_be32(at + AT_DESTINATION));
+}
+
+static inline unsigned either_bit(const uint64_t *bits, uint32_t ports)
+{
+	return (unsigned)bit_of(bits, (uint16_t)(ports >> 16)) |
+	       (unsigned)bit_of(bits, (uint16_t)ports);
+}
+
+static bool may_be_followed(const struct worker *w, const uint8_t *at, uint32_t ports)
+{
+	if (likely(atomic_load_explicit(&w->followed->count, memory_order_relaxed) == 0))
+		return false;
+	struct flow flow = {.source = {.family = 4},
+		.destination = {.family = 4},
+		.source_port = (uint16_t)(ports >> 16),
+		.destination_port = (uint16_t)ports};
+	memcpy(flow.source.octets, at + AT_SOURCE, 4);
+	memcpy(flow.destination.octets, at + AT_DESTINATION, 4);
+	return followed_perhaps(w->followed, &flow);
+}
+
+// Frames that are not the commonest: untagged IPv4 and TCP in one segment is judged here, the rest the long way.
+static __rte_noinline enum interest look_further(struct worker *w, const struct target_filter *f,
+	const struct rte_mbuf *m, struct candidate *c)
+{
+	const uint8_t *at = rte_pktmbuf_mtod(m, const uint8_t *);
+	size_t len = m->data_len;
+	if (len < AT_TCP_OPTIONS || differs_from_plain(at, 6))
+		return look_closely(w, f, m, c);
+	size_t end = RTE_MIN(len, (size_t)14 + load_be16(at + AT_TOTAL_LENGTH));
+	size_t payload = AT_PORTS + (size_t)(at[AT_TCP_OFFSET] >> 4) * 4;
+	uint32_t ports = load_be32(at + AT_PORTS);
+	if (payload < AT_TCP_OPTIONS || payload > end || filter_addresses(f, at) |
+		either_bit(w->special_ports, ports))
+		return look_closely(w, f, m, c);
+	if (unlikely(f->has_ports) && either_bit(f->tcp_ports, ports))
+		return look_closely(w, f, m, c);
+	if ((w->recognise && sip_may_start(at + payload, end - payload)) ||
+		may_be_followed(w, at, ports))
+		return look_closely(w, f, m, c);
+	c->class = PACKET_TCP;
+	return NOBODYS;
+}
+
+// The commonest frame, untagged IPv4 and UDP in one segment, without a call; everything else goes further. All ways come to the
+// same: test_dataplane compares them.
+static inline enum interest look(struct worker *w, const struct target_filter *f,
 	const struct rte_mbuf *m, struct candidate *c)
 {
 	const uint8_t *at = rte_pktmbuf_mtod(m, const uint8_t *);
 	size_t len = m->data_len;
 	if (unlikely(len < AT_UDP_PAYLOAD))
 		return look_closely(w, f, m, c);
-	// One branch for all: IPv4 without options; no fragment, UDP; lengths that can be.
-	uint32_t others = ((load_be32(at + AT_ETHERTYPE) ^ 0x08004500) & 0xffffff00) |
-	                  ((load_be32(at + AT_FRAGMENT) ^ 0x00000011) & 0x3fff00ff) |
-	                  (load_be16(at + AT_TOTAL_LENGTH) < 28) |
+	// One branch for all: lengths that can be, too.
+	uint32_t others = differs_from_plain(at, 17) | (load_be16(at + AT_TOTAL_LENGTH) < 28) |
 	                  (load_be16(at + AT_UDP_LENGTH) < 8);
 	if (unlikely(others))
-		return look_closely(w, f, m, c);
-	uint32_t ports = load_be32(at + AT_UDP);
-	uint16_t source_port = (uint16_t)(ports >> 16), destination_port = (uint16_t)ports;
-	// Without branches, hence numbers: clang wants no | between truth values.
-	unsigned hit = (unsigned)target_filter_ipv4(f, load_be32(at + AT_SOURCE)) |
-	               (unsigned)target_filter_ipv4(f, load_be32(at + AT_DESTINATION));
-	unsigned special = (unsigned)bit_of(w->special_ports, source_port) |
-	                   (unsigned)bit_of(w->special_ports, destination_port);
+		return look_further(w, f, m, c);
+	uint32_t ports = load_be32(at + AT_PORTS);
+	unsigned hit = filter_addresses(f, at);
+	unsigned special = either_bit(w->special_ports, ports);
 	if (unlikely(f->has_ports))
-		hit |= (unsigned)bit_of(f->udp_ports, source_port) |
-		       (unsigned)bit_of(f->udp_ports, destination_port);
+		hit |= either_bit(f->udp_ports, ports);
 	if (likely(!(hit | special) &&
 		    !(w->recognise && sip_may_start(at + AT_UDP_PAYLOAD, len - AT_UDP_PAYLOAD))))
 		return NOBODYS;
@@ -132,108 +185,12 @@ static inline enum interest look(const struct worker *w, const struct target_fil
 
 // --- analysis: after the burst has been sent on -----------------------------------------------------------------
 
-// The octets of a frame from `offset` in one piece: the frame itself, or a copy in the scratch block when it lies in
-// several segments. Sanitizer builds always copy into a heap block of exactly the size, since ASan does not see the end
-// of an octet string inside a pool.
-static struct bytes view_open(
-	struct worker *w, const struct rte_mbuf *frame, uint32_t offset, uint32_t len)
+// The octets of a frame in one piece: the frame itself, or a copy in the scratch block when it lies in several segments.
+static struct bytes whole_frame(struct worker *w, const struct rte_mbuf *frame)
 {
-#ifdef X2TAP_EXACT_PAYLOADS
-	(void)w;
-	uint8_t *block = malloc(len ? len : 1);
-	const void *from = block ? rte_pktmbuf_read(frame, offset, len, block) : NULL;
-	if (from && from != block)
-		memcpy(block, from, len);
-	return bytes_of(from ? block : NULL, from ? len : 0);
-#else
-	const void *at = rte_pktmbuf_read(frame, offset, len, w->scratch);
+	uint32_t len = RTE_MIN(frame->pkt_len, (uint32_t)SCRATCH_OCTETS);
+	const void *at = rte_pktmbuf_read(frame, 0, len, w->scratch);
 	return bytes_of(at, at ? len : 0);
-#endif
-}
-
-static void view_close(struct bytes view)
-{
-#ifdef X2TAP_EXACT_PAYLOADS
-	union {
-		const uint8_t *borrowed;
-		void *owned;
-	} block = {.borrowed = view.at}; // ours since view_open()
-	free(block.owned);
-#else
-	(void)view;
-#endif
-}
-
-static void take(struct worker *w, const struct target_table *table, const struct flow *flow,
-	uint16_t point, uint64_t time_ns)
-{
-	w->counters.taken++;
-	sip_events_take(
-		w->sip_events, table, &w->message, flow, NULL, point, time_ns, w->events);
-}
-
-static void hand_over(
-	struct worker *w, unsigned owner, struct rte_mbuf *frame, const struct handover *message)
-{
-	rte_pktmbuf_refcnt_update(frame, 1);
-	if (rte_ring_sp_enqueue_elem(
-		    w->outbound[owner], (void *)(uintptr_t)message, sizeof *message) != 0) {
-		rte_pktmbuf_free(frame);
-		w->counters.lost_handover++;
-	}
-}
-
-static void count_message(struct dataplane_signalling *c, const struct sip_message *message)
-{
-	c->messages++;
-	if (message->defects == 0) {
-		c->parsed++;
-		return;
-	}
-	c->defective++;
-	for (unsigned bit = 0; bit < SIP_DEFECT_COUNT; bit++)
-		c->defects[bit] += message->defects >> bit & 1;
-}
-
-// `payload` is the UDP payload, which begins `payload_offset` octets into the frame.
-static void analyse_sip(struct worker *w, const struct target_table *table, struct rte_mbuf *frame,
-	struct bytes payload, uint32_t payload_offset, const struct flow *flow, uint16_t point,
-	uint64_t time_ns)
-{
-	struct dataplane_signalling *c = &w->counters;
-	unsigned messages = 0;
-	struct bytes rest = payload;
-	c->datagrams++;
-	while (messages < MESSAGES_A_DATAGRAM) {
-		enum parse_result result = sip_parse(rest, &w->message);
-		if (result != PARSE_OK) {
-			if (messages == 0) {
-				c->keepalives += result == PARSE_TRUNCATED;
-				c->not_sip += result != PARSE_TRUNCATED;
-				return;
-			}
-			break;
-		}
-		messages++;
-		count_message(c, &w->message);
-		struct bytes octets = w->message.octets;
-		uint32_t offset = payload_offset + (uint32_t)(octets.at - payload.at);
-		unsigned owner =
-			sip_owner(&w->dataplane->key, &w->message, w->dataplane->worker_count);
-		if (owner == w->index) {
-			take(w, table, flow, point, time_ns);
-		} else {
-			struct handover h = {
-				frame, time_ns, *flow, offset, (uint32_t)octets.len, point};
-			hand_over(w, owner, frame, &h);
-		}
-		rest = bytes_slice(
-			payload, (size_t)(octets.at - payload.at) + octets.len, SIZE_MAX);
-		if (rest.len == 0 || !sip_recognise(rest))
-			break;
-	}
-	c->with_messages++;
-	c->excess += rest.len > 0;
 }
 
 static void count_target_frame(
@@ -257,23 +214,32 @@ static uint64_t file_time_ns(const struct worker *w, struct rte_mbuf *frame)
 static void analyse(struct worker *w, const struct path *path, const struct target_table *table,
 	struct candidate *c, uint64_t time_ns)
 {
-	struct bytes whole =
-		view_open(w, c->frame, 0, RTE_MIN(c->frame->pkt_len, (uint32_t)SCRATCH_OCTETS));
-	struct packet packet;
-	packet_parse(whole, &packet);
-	uint32_t offset = (uint32_t)(packet.payload.at - whole.at);
-	view_close(whole);
-	struct bytes payload = view_open(w, c->frame, offset, (uint32_t)packet.payload.len);
+	struct bytes whole = exact_open(whole_frame(w, c->frame));
 	if (path->has_timestamps && c->frame->ol_flags & w->timestamp_flag)
 		time_ns = file_time_ns(w, c->frame);
-	analyse_sip(w, table, c->frame, payload, offset, &packet.flow, path->point, time_ns);
-	view_close(payload);
+	analysis_frame(w->analysis, table, whole, path->point, time_ns);
+	exact_close(whole);
 	rte_pktmbuf_free(c->frame);
+}
+
+bool worker_post(
+	void *context, unsigned to, const struct parcel *parcel, struct bytes octets)
+{
+	struct worker *w = context;
+	struct record_ring *ring = w->outbound[to].rings[parcel->kind];
+	size_t len = sizeof *parcel + octets.len;
+	uint8_t *record = record_ring_reserve(ring, len);
+	if (!record)
+		return false;
+	memcpy(record, parcel, sizeof *parcel);
+	memcpy(record + sizeof *parcel, octets.at, octets.len);
+	record_ring_commit(ring, len);
+	return true;
 }
 
 // --- one turn ----------------------------------------------------------------------------------------------------
 
-static inline uint16_t classify(const struct worker *w, struct path *path,
+static inline uint16_t classify(struct worker *w, struct path *path,
 	const struct target_filter *filter, struct rte_mbuf **burst, uint16_t count,
 	struct candidate *candidates)
 {
@@ -319,67 +285,135 @@ static inline void forward(struct path *path, struct rte_mbuf **burst, uint16_t 
 	}
 }
 
+// How many candidates of this burst may be analysed.
+static unsigned analysis_budget(struct path *path, uint16_t count)
+{
+	if (path->lossless)
+		return BURST;
+	path->full_bursts = count == BURST ? path->full_bursts + 1 : 0;
+	bool is_behind = path->full_bursts >= BEHIND_BURSTS || (path->full_bursts && path->was_long);
+	return is_behind ? CANDIDATES_WHEN_BEHIND : BURST;
+}
+
+static void analyse_burst(struct worker *w, const struct path *path,
+	const struct target_table *table, struct candidate *candidates, uint16_t found,
+	unsigned budget, uint64_t time_ns)
+{
+	unsigned analysed = 0, without_payload = 0;
+	for (uint16_t i = 0; i < found; i++) {
+		struct candidate *c = &candidates[i];
+		if (!(c->interest & MAY_BE_SIP)) {
+			if (without_payload++ < TARGET_FRAMES_A_BURST)
+				count_target_frame(w, table, c);
+		} else if (analysed < budget) {
+			analysed++;
+			analyse(w, path, table, c, time_ns);
+		} else {
+			rte_pktmbuf_free(c->frame);
+			w->counters.lost_busy++;
+		}
+	}
+	w->counters.candidates += analysed;
+}
+
 static inline void poll_path(struct worker *w, struct path *path, const struct target_table *table)
 {
 	struct rte_mbuf *burst[BURST];
 	struct candidate candidates[BURST];
 	uint64_t start = rte_rdtsc();
-	uint16_t count = rte_eth_rx_burst(path->rx_port, path->rx_queue, burst, BURST);
-	if (count == 0)
+	uint16_t count = rte_eth_rx_burst(path->rx_port, path->rx_queue, burst,
+		path->lossless ? LOSSLESS_BURST : BURST);
+	if (count == 0) {
+		path->full_bursts = 0;
 		return;
+	}
 	uint16_t found = classify(w, path, target_table_filter(table), burst, count, candidates);
 	forward(path, burst, count);
-	if (unlikely(found > 0)) {
-		uint64_t time_ns = frame_clock_at(&w->dataplane->clock, start);
-		unsigned without_payload = 0;
-		for (uint16_t i = 0; i < found; i++)
-			if (candidates[i].interest & MAY_BE_SIP)
-				analyse(w, path, table, &candidates[i], time_ns);
-			else if (without_payload++ < TARGET_FRAMES_A_BURST)
-				count_target_frame(w, table, &candidates[i]);
-	}
+	unsigned budget = analysis_budget(path, count);
+	if (unlikely(found > 0))
+		analyse_burst(w, path, table, candidates, found, budget,
+			frame_clock_at(&w->dataplane->clock, start));
+	uint64_t took = rte_rdtsc() - start;
+	path->was_long = took > w->long_cycles;
 	w->counters.busy_frames += count;
-	w->counters.busy_cycles += rte_rdtsc() - start;
+	w->counters.busy_cycles += took;
 }
 
-// Messages that other workers received and this one owns. Returns how many there were.
-static unsigned take_handovers(struct worker *w, const struct target_table *table)
+static bool is_half_full(const struct record_ring *ring)
+{
+	return record_ring_used(ring) > record_ring_size(ring) / 2;
+}
+
+// Whether what a file port brings could find no room, for parts or for messages.
+static bool is_congested(const struct worker *w, enum parcel_kind from)
+{
+	const struct dataplane *d = w->dataplane;
+	for (unsigned i = 0; i < d->worker_count; i++) {
+		for (unsigned kind = from; kind < PARCEL_KINDS && i != w->index; kind++)
+			if (is_half_full(w->outbound[i].rings[kind]))
+				return true;
+		if (is_half_full(d->workers[i]->events))
+			return true;
+	}
+	return false;
+}
+
+// Returns how many there were, more than 0 also if they have to wait for room.
+static unsigned take_parcels(struct worker *w, const struct target_table *table,
+	struct record_ring *ring, enum parcel_kind kind)
 {
 	unsigned taken = 0;
-	for (unsigned from = 0; from < w->dataplane->worker_count; from++) {
-		if (!w->inbound[from])
-			continue;
-		struct handover h;
-		for (unsigned i = 0; i < HANDOVERS_A_TURN &&
-				     rte_ring_sc_dequeue_elem(w->inbound[from], &h, sizeof h) == 0;
-			i++) {
-			struct bytes message = view_open(w, h.frame, h.offset, h.len);
-			if (sip_parse(message, &w->message) == PARSE_OK)
-				take(w, table, &h.flow, h.point, h.time_ns);
-			else
-				w->counters
-					.lost_handover++; // cannot be: its receiver read the same octets
-			view_close(message);
-			rte_pktmbuf_free(h.frame);
-			taken++;
-		}
+	while (taken < HANDOVERS_A_TURN) {
+		struct bytes record = record_ring_peek(ring);
+		if (!record.at)
+			break;
+		taken++;
+		// A part may make messages, a message an event.
+		if (w->lossless && (kind == PARCEL_PART ? is_congested(w, PARCEL_MESSAGE)
+							: is_half_full(w->events)))
+			break;
+		const struct parcel *parcel = (const struct parcel *)(const void *)record.at;
+		analysis_parcel(w->analysis, table, parcel,
+			bytes_slice(record, sizeof *parcel, SIZE_MAX));
+		record_ring_release(ring);
 	}
 	return taken;
 }
 
-// File ports wait while a ring is more than half full or has no room for the most that a burst can hold, so that a capture yields the same IRI every time.
-static bool is_congested(const struct worker *w)
+// What other workers handed over. Returns how much there was.
+static unsigned take_handovers(struct worker *w, const struct target_table *table)
 {
-	const struct dataplane *d = w->dataplane;
-	for (unsigned i = 0; i < d->worker_count; i++) {
-		if (w->outbound[i] && rte_ring_count(w->outbound[i]) >
-					      HANDOVER_RING - 1 - BURST * MESSAGES_A_DATAGRAM)
-			return true;
-		const struct record_ring *events = d->workers[i]->events;
-		if (record_ring_used(events) > record_ring_size(events) / 2)
-			return true;
+	unsigned taken = 0;
+	for (unsigned from = 0; from < w->dataplane->worker_count; from++)
+		for (unsigned kind = 0; kind < PARCEL_KINDS && w->inbound[from]; kind++)
+			taken += take_parcels(w, table, w->inbound[from]->rings[kind],
+				(enum parcel_kind)kind);
+	return taken;
+}
+
+static void poll_paths(struct worker *w, const struct target_table *table)
+{
+	for (uint16_t i = 0; i < w->path_count; i++) {
+		struct path *path = &w->paths[i];
+		if (path->lossless && is_congested(w, PARCEL_PART))
+			continue;
+		poll_path(w, path, table);
 	}
-	return false;
+}
+
+// Until nobody of `waiting` is left and nothing more comes from others.
+static void drain_handovers(struct worker *w, const _Atomic unsigned *waiting)
+{
+	struct dataplane *d = w->dataplane;
+	for (;;) {
+		bool last_round = atomic_load(waiting) == 0;
+		unsigned taken = take_handovers(
+			w, atomic_load_explicit(&d->table, memory_order_acquire));
+		rte_rcu_qsbr_quiescent(d->rcu, w->index);
+		if (last_round && taken == 0)
+			return;
+		rte_pause();
+	}
 }
 
 int worker_main(void *argument)
@@ -392,29 +426,22 @@ int worker_main(void *argument)
 		// acquire: pairs with the release in dataplane_publish
 		const struct target_table *table =
 			atomic_load_explicit(&d->table, memory_order_acquire);
-		for (uint16_t i = 0; i < w->path_count; i++) {
-			struct path *path = &w->paths[i];
-			if (path->lossless && is_congested(w))
-				continue;
-			poll_path(w, path, table);
-		}
+		poll_paths(w, table);
 		if (d->worker_count > 1)
 			take_handovers(w, table);
+		if (w->is_clocked && turns % TICK_TURNS == 0)
+			analysis_tick(w->analysis, table,
+				frame_clock_at(&d->clock, rte_rdtsc()));
 		rte_rcu_qsbr_quiescent(d->rcu, w->index);
 		atomic_store_explicit(&w->turns, ++turns, memory_order_relaxed);
 	}
-	// Nobody receives any more: what is on its way between workers is finished, then this worker is.
+	// Nobody receives any more: what is on its way between workers is finished, then what waits in streams, then this
+	// worker is.
 	atomic_fetch_sub(&d->receiving, 1);
-	for (;;) {
-		bool last_round = atomic_load(&d->receiving) == 0;
-		const struct target_table *table =
-			atomic_load_explicit(&d->table, memory_order_acquire);
-		unsigned taken = take_handovers(w, table);
-		rte_rcu_qsbr_quiescent(d->rcu, w->index);
-		if (last_round && taken == 0)
-			break;
-		rte_pause();
-	}
+	drain_handovers(w, &d->receiving);
+	analysis_flush(w->analysis, atomic_load_explicit(&d->table, memory_order_acquire));
+	atomic_fetch_sub(&d->joining, 1);
+	drain_handovers(w, &d->joining);
 	rte_rcu_qsbr_thread_offline(d->rcu, w->index);
 	atomic_store_explicit(
 		&w->finished, true, memory_order_release); // pairs with dataplane_stopped

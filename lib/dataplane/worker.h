@@ -8,8 +8,8 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 #include <rte_rcu_qsbr.h>
-#include <rte_ring_elem.h>
 
+#include "analysis.h"
 #include "clock.h"
 #include "dataplane.h"
 
@@ -17,11 +17,17 @@ enum {
 	CACHE_LINE = 64,
 	BURST = 64,
 	TX_RETRIES = 32,       // polls of a full TX queue before the rest of a burst is dropped
-	HANDOVER_RING = 1024,  // messages on their way from one worker to another
-	HANDOVERS_A_TURN = 32, // bound of the work between two RX polls
+	LOSSLESS_BURST = 8,    // of a file port: what one poll hands over fits the half of a ring
+	HANDOVER_OCTETS = 8 << 20, // of all rings from one worker to the others
+	HANDOVERS_A_TURN = 32,     // bound of the work between two RX polls
 	TARGET_FRAMES_A_BURST =
 		8, // that yield no event and are looked up all the same, to count them
-	MESSAGES_A_DATAGRAM = 8,      // SIP messages looked at in one datagram
+	// So many full bursts in a row tell that frames come faster than they are looked at: then only the first few
+	// candidates of a burst are analysed, since frames that wait in the queue for analysis would be lost there.
+	BEHIND_BURSTS = 16,
+	CANDIDATES_WHEN_BEHIND = 4,
+	LONG_BURSTS_A_SECOND = 5000, // a burst that takes a 5000th of a second is long: a full one after it tells the same
+	TICK_TURNS = 1024,            // between two looks at what waits in streams
 	SCRATCH_OCTETS = 65536 + 256, // one frame put together from segments
 	MAX_SIDES = 2 * CONFIG_MAX_PORTS,
 };
@@ -41,15 +47,16 @@ struct path {
 	alignas(CACHE_LINE) uint64_t received;
 	uint64_t received_octets, forwarded, absorbed, dropped;
 	uint64_t classes[PACKET_CLASSES]; // PACKET_UDP is counted as the rest
+
+	// the worker alone
+	unsigned full_bursts; // in a row
+	bool was_long;        // the last burst was
 };
 
-// A message on its way to the worker that owns its session.
-struct handover {
-	struct rte_mbuf *frame; // a reference of its own
-	uint64_t time_ns;
-	struct flow flow;
-	uint32_t offset, len; // of the message in the frame
-	uint16_t point;
+// From one worker to another: parcels and their octets. Messages have a ring of their own, since taking one never makes
+// another: it can always be emptied, and so the other ring too.
+struct handover_rings {
+	struct record_ring *rings[PARCEL_KINDS];
 };
 
 struct worker {
@@ -58,24 +65,27 @@ struct worker {
 	unsigned index, lcore;
 	uint16_t path_count;
 	struct path *paths;            // path_count
-	const uint64_t *sip_ports;     // 65,536 bits
-	const uint64_t *special_ports; // these and the ports that say tunnel: not for the short way
+	const uint64_t *special_ports; // of SIP and of tunnels: not for the short way
+	const struct followed *followed;
 	bool recognise;
+	bool lossless;   // a path of any worker is
+	bool is_clocked; // frame time is the clock's on all of its paths
+	uint64_t long_cycles;    // of a burst, so many are
 	size_t timestamp_offset; // of the mbuf's dynamic field
 	uint64_t timestamp_flag; // 0: no driver gives timestamps
-	struct sip_events *sip_events;
+	struct analysis *analysis; // its counters are for the control core too
 	struct record_ring *events;
-	struct rte_ring *inbound[CONFIG_MAX_WORKERS];  // from worker i; NULL for itself
-	struct rte_ring *outbound[CONFIG_MAX_WORKERS]; // to worker i
+	struct handover_rings *inbound[CONFIG_MAX_WORKERS]; // from worker i; NULL for itself
+	struct handover_rings outbound[CONFIG_MAX_WORKERS]; // to worker i
 
 	// the worker writes, the control core reads
-	alignas(CACHE_LINE) struct dataplane_signalling counters;
+	alignas(CACHE_LINE) struct dataplane_work counters;
 	_Atomic uint64_t turns; // looks at all of its queues
 	_Atomic bool finished;
 
 	// the worker alone
-	alignas(CACHE_LINE) struct sip_message message;
-	uint8_t *scratch; // SCRATCH_OCTETS
+	alignas(CACHE_LINE) uint8_t *scratch; // SCRATCH_OCTETS
+	struct packet packet;                 // of the frame that is looked at closely
 };
 
 struct port {
@@ -94,6 +104,8 @@ struct dataplane {
 	size_t port_count;
 	struct port ports[MAX_SIDES];
 	uint64_t sip_ports[65536 / 64], special_ports[65536 / 64];
+	struct claims *claims; // NULL: one worker
+	struct followed *followed;
 	struct rte_mempool *pools[RTE_MAX_NUMA_NODES];
 	struct rte_rcu_qsbr *rcu;
 	bool launched;
@@ -103,8 +115,8 @@ struct dataplane {
 	struct frame_clock clock;
 	_Atomic bool stop;
 
-	// workers write: how many have polled for the last time
-	alignas(CACHE_LINE) _Atomic unsigned receiving;
+	// workers write: how many will still poll, and how many may still take parts
+	alignas(CACHE_LINE) _Atomic unsigned receiving, joining;
 
 	// control core alone
 	struct retired {
@@ -120,6 +132,7 @@ int ports_open(struct dataplane *d, const struct config *config, void (*warn)(co
 void ports_close(struct dataplane *d);
 
 // worker.c
-int worker_main(void *worker); // lcore function
+int worker_main(void *worker);  // lcore function
+analysis_post worker_post; // of a worker
 
 #endif
