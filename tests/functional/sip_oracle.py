@@ -1,7 +1,7 @@
-"""What SIP over UDP should yield, worked out from the capture by Python alone.
+"""What SIP should yield, worked out from the messages of a capture by Python alone.
 
-Slow, plain and written apart from the C code: no tables, no hashes, one message after the other. It knows whole messages in
-whole datagrams; numbers are compared only where they are written alike.
+Slow, plain and written apart from the C code: no tables, no hashes, one message after the other. It knows of numbers what
+x2tap does by default, without country code, prefixes and number domains.
 """
 
 import ipaddress
@@ -9,12 +9,10 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-import pcap
+import packets
+import sip_sessions
+from sip_message import TOKEN, messages  # noqa: F401: for those who have the octets already
 
-COMPACT = {
-    "i": "call-id", "m": "contact", "l": "content-length", "c": "content-type", "e": "content-encoding",
-    "f": "from", "t": "to", "v": "via", "s": "subject", "k": "supported", "r": "refer-to", "b": "referred-by",
-}  # fmt: skip
 KEPT_BODIES = (
     "application/sdp", "message/sipfrag", "application/isup", "application/qsig", "application/reginfo+xml",
     "application/dialog-info+xml", "application/conference-info+xml",
@@ -23,62 +21,10 @@ PARTY_HEADERS = (
     "from", "to", "p-asserted-identity", "p-preferred-identity", "p-called-party-id", "diversion", "history-info",
     "refer-to", "referred-by",
 )  # fmt: skip
+FIELD = re.compile(TOKEN + rb"+[ \t]*:")
 DUPLICATE_WINDOW_NS = 32 * 10**9
 
 FROM_TARGET, TO_TARGET, UNKNOWN = 3, 2, 1
-
-REQUEST_LINE = re.compile(rb"[A-Za-z0-9!%*_+`'~.-]+ [^ \r\n]+ SIP/2\.0\r?\n")
-STATUS_LINE = re.compile(rb"SIP/2\.0 [0-9]{3}( [^\r\n]*)?\r?\n")
-
-
-@dataclass
-class Message:
-    octets: bytes
-    start: str
-    request: bool
-    headers: list  # (name in lower case and long form, value)
-    head_len: int
-
-    def values(self, name):
-        return [value for key, value in self.headers if key == name]
-
-    @property
-    def call_id(self):
-        return (self.values("call-id") or [""])[0]
-
-    @property
-    def method(self):
-        if self.request:
-            return self.start.split(" ")[0]
-        return (self.values("cseq") or ["0 ?"])[0].split()[-1]
-
-    @property
-    def body(self):
-        return self.octets[self.head_len :]
-
-
-def messages(payload):
-    """The SIP messages of a datagram, in order."""
-    found = []
-    while True:
-        payload = payload.lstrip(b"\r\n")
-        if not (REQUEST_LINE.match(payload) or STATUS_LINE.match(payload)):
-            return found
-        end = re.search(rb"\r?\n\r?\n", payload)
-        head_len = end.end() if end else len(payload)
-        lines = re.sub(rb"\r?\n[ \t]+", b" ", payload[:head_len]).decode("utf-8", "replace").splitlines()
-        headers = []
-        for line in lines[1:]:
-            name, colon, value = line.partition(":")
-            if colon:
-                name = name.strip().lower()
-                headers.append((COMPACT.get(name, name), value.strip()))
-        message = Message(payload[:head_len], lines[0], not lines[0].startswith("SIP/2.0"), headers, head_len)
-        length = (message.values("content-length") or [""])[0]
-        body_len = int(length) if length.isdigit() else len(payload) - head_len
-        message.octets = payload[: head_len + body_len]
-        found.append(message)
-        payload = payload[head_len + body_len :]
 
 
 def uris(value):
@@ -88,180 +34,247 @@ def uris(value):
     return bracketed or [part.split(";")[0].strip() for part in value.split(",")]
 
 
-def party(uri):
-    """user@host of a sip or sips URI, or the number of a tel URI."""
-    scheme, _, rest = uri.partition(":")
-    if scheme.lower() == "tel":
-        return re.sub(r"[-.() ]", "", rest.split(";")[0])
-    if scheme.lower() not in ("sip", "sips"):
+def number(spelled, context):
+    """A number without its separators; global ones begin with +."""
+    digits = re.sub(r"[-.() ]", "", spelled).upper()
+    if not re.fullmatch(r"\+[0-9]+|[0-9A-F*#]+", digits):
         return None
-    # The user part may hold ';' and '?' (RFC 3261 section 25.1), so the host is what follows the '@'.
-    user, at, host = rest.rpartition("@")
-    if not at:
-        user, host = "", rest
-    host = re.split(r"[;?]", host)[0]
+    if digits[0] != "+" and context.startswith("+") and re.fullmatch(r"[0-9]+", digits):
+        return re.sub(r"[-.() ]", "", context) + digits
+    return digits
+
+
+def parties(uri):
+    """Whom a URI names: user@host of sip and sips; a number where it is one, "+49301" or "tel:0301" if it is local."""
+    scheme, _, rest = uri.partition(":")
+    scheme = scheme.strip().lower()
+    if scheme not in ("sip", "sips", "tel"):
+        return set()
+    if scheme == "tel":
+        user, _, parameters = rest.partition(";")
+        found, is_number = set(), True
+    else:
+        # The user part may hold ';' and '?' (RFC 3261 section 25.1), so the host is what follows the '@'.
+        user, at, host = rest.partition("@")
+        if not at:
+            return set()
+        user = user.split(":")[0]
+        is_number = bool(re.search(r"(?i);user=phone(;|\?|$)", host)) or user.startswith("+")
+        bare, _, parameters = user.partition(";")
+        if re.fullmatch(r"[-+.()*#%0-9A-Fa-f]*[0-9][-+.()*#%0-9A-Fa-f]*", bare):
+            user = bare
+        user = unquote_to_bytes(user).decode("utf-8", "surrogateescape")
+        found = {f"{user}@{host_of(host)}"}
+    if is_number:
+        context = re.search(r"(?i)(?:^|;)phone-context=([^;]*)", parameters)
+        digits = number(user, context.group(1) if context else "")
+        if digits:
+            found.add(digits if digits[0] == "+" else f"tel:{digits}")
+    return found
+
+
+def host_of(text):
+    """The host of what follows the '@', without port, parameters and headers."""
+    host = re.split(r"[;?]", text)[0].strip()
     bracketed = re.match(r"\[([^]]*)\]", host)
     if bracketed:
-        host = str(ipaddress.ip_address(bracketed.group(1)))
-    elif host.count(":") == 1:
+        return str(ipaddress.ip_address(bracketed.group(1)))
+    if host.count(":") == 1:
         host = host.split(":")[0]
-    user = unquote_to_bytes(user.split(":")[0]).decode("utf-8", "replace")
-    return f"{user}@{host.lower().rstrip('.')}"
+    return host.lower().rstrip(".")
 
 
-def ends_held(element, value, datagram):
+def ends_held(element, value, flow):
     """The ends of a packet that an address, prefix or port holds for: "source", "destination"."""
-    if element == "udpPort":
-        ends = {"source": datagram.source_port, "destination": datagram.destination_port}
-        return {end for end, port in ends.items() if port == int(value)}
+    if element in ("udpPort", "tcpPort"):
+        right = flow.protocol == {"udpPort": packets.UDP, "tcpPort": packets.TCP}[element]
+        ends = {"source": flow.source_port, "destination": flow.destination_port}
+        return {end for end, port in ends.items() if right and port == int(value)}
     network = ipaddress.ip_network(value)
-    ends = {"source": datagram.source, "destination": datagram.destination}
+    ends = {"source": flow.source, "destination": flow.destination}
     return {end for end, address in ends.items() if ipaddress.ip_address(address) in network}
 
 
-def party_holds(element, value, message):
-    """Whether a message shows a party, and its direction as seen from that party."""
+def wanted_party(element, value):
+    """The one name by which a target is looked for."""
+    if element == "e164Number":
+        return "+" + value.lstrip("+")
+    names = parties(value)
+    return next((name for name in names if name[0] == "+"), None) or min(names, key=lambda name: name.startswith("tel:"))
+
+
+def roles(element, value, message):
+    """Where a message shows a party: names of header fields, "request-uri"."""
     if element == "impi":
-        names = [
-            match
+        return {
+            "authorization"
             for header in message.values("authorization") + message.values("proxy-authorization")
-            for match in re.findall(r'username="([^"]*)"', header)
-        ]
-        return value in names, FROM_TARGET
-    wanted = party(value) if ":" in value else value.lstrip("+")
-    shown = {
-        name
-        for name in PARTY_HEADERS
-        for header in message.values(name)
-        for uri in uris(header)
-        if party(uri) == wanted or (element == "e164Number" and (party(uri) or "").lstrip("+") == wanted)
-    }
-    if message.request and party(message.start.split(" ")[1]) == wanted:
+            if value in re.findall(r'username="([^"]*)"', header)
+        }
+    wanted = wanted_party(element, value)
+    names = PARTY_HEADERS + (("contact",) if message.method == "REGISTER" else ())
+    shown = {name for name in names for header in message.values(name) for uri in uris(header) if wanted in parties(uri)}
+    if wanted in parties(message.request_uri):
         shown.add("request-uri")
-    if message.method == "REGISTER" and any(
-        party(uri) == wanted for header in message.values("contact") for uri in uris(header)
-    ):
-        shown.add("contact")
-    if not shown:
-        return False, UNKNOWN
-    return True, party_direction(shown, message)
+    return shown
 
 
-def party_direction(shown, message):
-    """A request goes from its caller to its callee, its response back. Whoever is both, as in a registration or in a
-    subscription to one's own state, is the caller: From names who sends the request."""
+def is_diverted(shown):
+    return bool(shown & {"diversion", "history-info"})
+
+
+def side_of(shown, message):
+    """Who of a request and its responses a party is: the caller, the callee or None. Whoever is both, as in a registration or
+    in a subscription to one's own state, is the caller: From names who sends the request."""
     sender = bool(shown & {"p-asserted-identity", "p-preferred-identity"})
-    caller = bool(shown & {"from", "contact"}) or (message.request and sender)
+    caller = bool(shown & {"from", "contact", "authorization"}) or (message.request and sender)
+    caller = caller or (message.method == "REFER" and "referred-by" in shown)
     callee = bool(shown & {"request-uri", "p-called-party-id"}) or (not message.request and sender)
     # To names whom the request was for: it may have been sent on, and a network registers its subscribers with others.
-    if message.method != "REGISTER" and not shown & {"diversion", "history-info"}:
+    if message.method != "REGISTER" and not is_diverted(shown):
         callee = callee or "to" in shown
-    if not caller and not callee:
-        return UNKNOWN
-    return FROM_TARGET if caller == message.request else TO_TARGET
+    return "caller" if caller else "callee" if callee else None
 
 
-def holds(identifiers, message, datagram):
-    """Whether all identifiers of a task hold in a message, and its direction. Address and port are of the same end; where
-    they name one end only, that is the direction, else the party's part in the message says."""
-    ends, direction = {"source", "destination"}, UNKNOWN
+OTHER_SIDE = {"caller": "callee", "callee": "caller", None: None}
+
+
+@dataclass
+class Match:
+    """What one message has to do with one task."""
+
+    ends: set  # of the packet, as far as the task names an address or port
+    roles: set
+    side: str
+
+
+def is_of_packet(element):
+    return element.startswith(("ipv4", "ipv6")) or element in ("udpPort", "tcpPort")
+
+
+def match(identifiers, sighting, match_outer=False):
+    """A Match where all identifiers of a task hold in a message; address and port are of the same end of one packet."""
+    of_packet, shown = [], set()
     for identifier in identifiers:
         ((element, value),) = identifier.items()
-        if element.startswith(("ipv4", "ipv6")) or element == "udpPort":
-            ends &= ends_held(element, value, datagram)
+        if is_of_packet(element):
+            of_packet.append((element, value))
+        elif element == "gtpuTunnelId":
+            if int(value) not in sighting.teids:
+                return None
         else:
-            held, direction = party_holds(element, value, message)
-            if not held:
-                return False, UNKNOWN
-    if not ends:
-        return False, UNKNOWN
-    if ends == {"source"}:
-        direction = FROM_TARGET
-    elif ends == {"destination"}:
-        direction = TO_TARGET
-    return True, direction
+            shown = roles(element, value, sighting.message)
+            if not shown:
+                return None
+    ends = set()
+    if of_packet:
+        # The innermost packet that shows the target tells its end.
+        for flow in [sighting.flow, *(reversed(sighting.outer) if match_outer else ())]:
+            ends = set.intersection(*(ends_held(element, value, flow) for element, value in of_packet))
+            if ends:
+                break
+        else:
+            return None
+    return Match(ends, shown, side_of(shown, sighting.message))
 
 
-class Session:
-    """What is open under one Call-ID: transactions without their end, and dialogs without their BYE."""
+def direction(found, message):
+    """Where packets name one end of two, that is the direction; else the party's part in the message says."""
+    if found.ends == {"source"}:
+        return FROM_TARGET
+    if found.ends == {"destination"}:
+        return TO_TARGET
+    if found.side is None:
+        return UNKNOWN
+    return FROM_TARGET if (found.side == "caller") == message.request else TO_TARGET
+
+
+class Sessions:
+    """The sessions that belong to tasks, by Call-ID."""
 
     def __init__(self):
-        self.pending = set()  # (CSeq number, method)
-        self.unacknowledged = False
-        self.dialogs = set()  # tags of the side that answered
-        self.directions = {}  # of requests
+        self.by_call_id = {}
 
-    def open(self):
-        return bool(self.pending or self.unacknowledged or self.dialogs)
+    def follow(self, sighting, matches):
+        """Adds to the matches, by task, those whose session the message belongs to."""
+        call_id, now = sighting.message.call_id, sighting.time_ns
+        known = [session for session in self.by_call_id.get(call_id, []) if not session.is_past(now)]
+        self.by_call_id[call_id] = known
+        step = sip_sessions.Step(sighting.message)
+        session = next((session for session in known if session.includes(step, now)), None)
+        if session:
+            self.add_tasks(session, step, matches)
+        elif not matches or step.method == "ACK":
+            return
+        else:
+            session = sip_sessions.Session()
+            known[:] = [other for other in known if other.goes_on(now) or not other.is_between(step.tags)]
+            known.append(session)
+        session.take(step, now)
+        for task, found in matches.items():
+            session.tasks.setdefault(task, (step.from_tag, found.side) if found.side else None)
 
-    def take(self, message, direction):
-        """Notes a message; returns its direction, which a response has from its request and a CANCEL from its INVITE."""
-        number, _, method = (message.values("cseq") or ["0 ?"])[0].partition(" ")
-        key = (number, method.strip())
-        if message.request:
-            if direction == UNKNOWN and message.method in ("CANCEL", "ACK"):
-                direction = self.directions.get((number, "INVITE"), UNKNOWN)
-            self.directions[key] = direction
-            if message.method == "ACK":
-                self.unacknowledged = False
-            else:
-                self.pending.add(key)
-            return direction
-        if direction == UNKNOWN:
-            direction = {FROM_TARGET: TO_TARGET, TO_TARGET: FROM_TARGET}.get(self.directions.get(key), UNKNOWN)
-        status = int(message.start.split(" ")[1])
-        tag = re.search(r";tag=([^;]*)", (message.values("to") or [""])[0])
-        if status >= 200:
-            self.pending.discard(key)
-            if key[1] in ("INVITE", "SUBSCRIBE", "REFER") and status < 300:
-                self.dialogs.add(tag and tag.group(1))
-            elif key[1] == "INVITE":
-                self.unacknowledged = True
-            elif key[1] == "BYE":
-                self.dialogs.clear()
-        return direction
+    def add_tasks(self, session, step, matches):
+        """Whose session it is has a part in the message; the tags tell which."""
+        for task, remembered in session.tasks.items():
+            found = matches.setdefault(task, Match(set(), set(), None))
+            if found.side:
+                session.tasks[task] = remembered or (step.from_tag, found.side)
+            elif remembered and remembered[0] and not is_diverted(found.roles):
+                tag, side = remembered
+                if tag == step.from_tag:
+                    found.side = side
+                elif tag == step.to_tag:
+                    found.side = OTHER_SIDE[side]
 
 
-def expected(frames, identifiers):
-    """What one task gets of a capture: a list of dicts (frame, part, start, call_id, direction)."""
-    sessions = {}
-    seen = {}
-    result = []
-    for frame in frames:
-        datagram = pcap.datagram(frame.octets)
-        if datagram is None:
-            continue
-        for part, message in enumerate(messages(datagram.payload)):
-            held, direction = holds(identifiers, message, datagram)
-            session = sessions.get(message.call_id)
-            if not held and not (session and session.open()):
+def expected(seen, tasks, match_outer=False):
+    """What tasks get of the messages of a capture: for each list of target identifiers a list of (sighting, direction)."""
+    sessions, first_seen = Sessions(), {}
+    result = [[] for _ in tasks]
+    for sighting in seen:
+        matches = {}
+        for task, identifiers in enumerate(tasks):
+            found = match(identifiers, sighting, match_outer)
+            if found:
+                matches[task] = found
+        if sighting.message.call_id:
+            sessions.follow(sighting, matches)
+        for task, found in matches.items():
+            key = task, sighting.message.octets
+            if key in first_seen and 0 <= sighting.time_ns - first_seen[key] < DUPLICATE_WINDOW_NS:
                 continue
-            if session is None or not session.open():
-                session = sessions[message.call_id] = Session()
-            direction = session.take(message, direction)
-            first = seen.get(message.octets)
-            if first is not None and 0 <= frame.time_ns - first < DUPLICATE_WINDOW_NS:
-                continue
-            seen[message.octets] = frame.time_ns
-            entry = {"frame": frame.number, "start": message.start, "call_id": message.call_id, "direction": direction}
-            if part:
-                entry["part"] = part
-            result.append(entry)
+            first_seen[key] = sighting.time_ns
+            result[task].append((sighting, direction(found, sighting.message)))
     return result
 
 
+def is_sdp(body):
+    """Whether a body looks like what it may be reported as: a letter and = on every line."""
+    return all(re.match(rb"[ \t]*[a-zA-Z]=", line) for line in body.splitlines() if line.strip())
+
+
+def is_kept(message):
+    """Whether a body may be reported: not one of no type or of two, nor one that only calls itself SDP."""
+    types = {value.split(";")[0].strip().lower() for value in message.values("content-type")}
+    if len(types) != 1 or not types <= set(KEPT_BODIES):
+        return False
+    return types != {"application/sdp"} or is_sdp(message.body)
+
+
 def reported(message):
-    """The octets of an IRI: those of the message, less a body that is content, or may be: one of no type or of two."""
-    types = [value.split(";")[0].strip().lower() for value in message.values("content-type")]
-    if not message.body or (len(set(types)) == 1 and types[0] in KEPT_BODIES):
-        return message.octets
-    head = message.octets[: message.head_len]
-    return re.sub(rb"(?im)^((?:content-length|l)[ \t]*:[ \t]*)[0-9]+", rb"\g<1>0", head, count=1)
+    """The octets of an IRI: those of the message, less a body that is content or may be, and less lines that are no header
+    fields."""
+    start, *lines = message.octets[: message.head_len].splitlines(keepends=True)
+    head = start + b"".join(line for line in lines if line[:1] in b" \t\r\n" or FIELD.match(line))
+    if not message.body or is_kept(message):
+        return head + message.body
+    return re.sub(rb"(?im)^((?:content-length|l)[ \t]*:[ \t]*)[0-9]+", rb"\g<1>0", head)
 
 
 def correlation(call_id):
     """FNV-1a, 64 bits, of the Call-ID."""
     value = 0xCBF29CE484222325
-    for octet in call_id.encode():
+    for octet in call_id.encode("utf-8", "surrogateescape"):
         value = (value ^ octet) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
     return value

@@ -48,18 +48,33 @@ class Wire:
                 self.run(name, "ethtool", "-K", device, "tx", "off", "rx", "off", "gro", "off", "gso", "off", "tso", "off")
                 self.run(name, "ip", "link", "set", "dev", device, "up")
         for namespace, number in ((self.caller, CALLER), (self.callee, CALLEE)):
-            self.run(namespace, "ip", "addr", "add", f"192.0.2.{number}/24", "dev", "wire")
-            self.run(namespace, "ip", "addr", "add", f"2001:db8::{number}/64", "dev", "wire", "nodad")
+            self.add_host(namespace, number)
 
     def take_down(self):
         for namespace in (self.caller, self.tap, self.callee):
             subprocess.run(["ip", "netns", "del", namespace], capture_output=True)
 
-    def vdevs(self):
-        return ["net_af_packet0,iface=a", "net_af_packet1,iface=b"]
+    def vdevs(self, driver="net_af_packet"):
+        """The two ends as DPDK devices. Behind net_af_packet the kernel puts IPv4 fragments together (DPDK asks for it: its
+        sockets are a PACKET_FANOUT_FLAG_DEFRAG group) and the whole is too long to go on, so what is to cross in fragments
+        needs net_pcap, which is slower."""
+        arguments = {"net_af_packet": "iface={0}", "net_pcap": "rx_iface_in={0},tx_iface={0}"}[driver]
+        return [f"{driver}{number},{arguments.format(end)}" for number, end in enumerate("ab")]
 
-    def ports(self):
-        return [{"pair": ["net_af_packet0", "net_af_packet1"], "ipid": x2.IPID}]
+    def ports(self, driver="net_af_packet"):
+        return [{"pair": [f"{driver}0", f"{driver}1"], "ipid": x2.IPID}]
+
+    def add_host(self, namespace, number):
+        """One more host behind an end, .number: those of one end do not talk to each other over the wire."""
+        self.run(namespace, "ip", "addr", "add", f"192.0.2.{number}/24", "dev", "wire")
+        self.run(namespace, "ip", "addr", "add", f"2001:db8::{number}/64", "dev", "wire", "nodad")
+
+    def narrow_tcp(self):
+        """Lets a TCP sender have one segment unanswered at a time: what it writes meanwhile shares the next ones."""
+        for namespace in (self.caller, self.callee):
+            for net in ("192.0.2.0/24", "2001:db8::/64"):
+                metric = ["metric", "256"] if ":" in net else []  # the route that came with the address
+                self.run(namespace, "ip", "route", "replace", net, "dev", "wire", *metric, "cwnd", "lock", "1")
 
     def received(self, namespace, device="wire"):
         """Frames that an end has received so far."""

@@ -244,14 +244,15 @@ class Mf:
         text = self.jsonl.read_text()
         return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
-    def iri(self):
-        """The X2 PDUs, with the payload as octets."""
+    def iri(self, problems=0):
+        """The X2 PDUs, with the payload as octets. `problems`: in how many x2mf is to find fault."""
         pdus = [line for line in self.lines() if line["type"] == X2_PDU]
         for pdu in pdus:
             pdu["octets"] = base64.b64decode(pdu["payload"])
             pdu["time_ns"] = ns_of(pdu["time"])
-            if pdu.get("problem"):
-                raise AssertionError(f"x2mf on a PDU: {pdu['problem']}")
+        found = [pdu["problem"] for pdu in pdus if pdu.get("problem")]
+        if len(found) != problems:
+            raise AssertionError(f"x2mf on {len(found)} PDUs, wanted {problems}: {found[:3]}")
         return pdus
 
     def stop(self, how=signal.SIGTERM):
