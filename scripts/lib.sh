@@ -7,7 +7,8 @@ build_packages=(
 )
 test_packages=(
 	clang-14 libclang-rt-14-dev # the second compiler, and libFuzzer
-	tshark sip-tester           # peers: the dissector, the callers
+	llvm-14                     # what fuzzing covers
+	tshark sip-tester kamailio  # peers: the dissector, the callers, the proxy between them
 	libpcap-dev libosip2-dev    # what benchmarks compare with
 	iproute2 ethtool procps     # network namespaces
 )
@@ -35,6 +36,10 @@ install() {
 	if [ "$(id -u)" -ne 0 ]; then
 		command -v sudo >/dev/null || fail "please install as root: ${missing[*]}"
 		as=(sudo)
+	fi
+	if [[ " ${missing[*]} " == *" kamailio "* ]] && command -v systemctl >/dev/null; then
+		# A peer of tests, not a service of this host: Debian would start it, now and at each boot.
+		"${as[@]}" systemctl mask --quiet kamailio.service </dev/null
 	fi
 	"${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -q </dev/null
 	"${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" </dev/null

@@ -1,85 +1,89 @@
 #!/usr/bin/python3
 """Real calls through x2tap: SIPp calls SIPp over a wire that x2tap is part of, and the IRI are the messages SIPp logged."""
 
-import re
+import ipaddress
 
-import sip_oracle
+import telephones
 import x2tap_test as x2
 from tap import case, equal, main, say
-from wire import wire
+from telephones import Side
+from wire import CALLEE, CALLER, wire
 
 SCENARIOS = ("register", "call", "message", "cancel", "busy", "forked", "compact")
 ALICE = "sip:alice@example.com"
+IPV4, IPV6 = "192.0.2.", "2001:db8::"
+TCP, UDP = 6, 17
+CALLS = 12  # begun at once: over one connection, messages share segments and span them
 
 
-def logged(path):
-    """The messages of a SIPp message log, sent and received, each once."""
-    blocks = re.split(rb"-{20,}[^\n]*\n", path.read_bytes())
-    found = []
-    for block in blocks:
-        head, gap, text = block.partition(b":\n\n")
-        if not gap or b"message" not in head:
-            continue
-        length = re.search(rb"[\[(](\d+)[\])] bytes", head)
-        octets = text[: int(length.group(1))] if length else text.rstrip(b"\n") + b"\n"
-        if octets not in found:
-            found.append(octets)
-    return found
-
-
-def sipp(w, directory, scenario, side, own, peer=None):
-    namespace = w.caller if side == "caller" else w.callee
-    command = [*w.inside(namespace), "sipp", "-sf", x2.ROOT / f"tests/functional/sipp/{scenario}-{side}.xml"]
-    command += ["-i", own, "-p", "5060", "-m", "1", "-nostdin", "-timeout", "60", "-timeout_error"]
-    command += ["-trace_msg", "-message_file", directory / f"{scenario}-{side}.messages"]
-    if peer:
-        command.append(f"[{peer}]:5060" if ":" in peer else f"{peer}:5060")
-    return x2.start(command, directory / f"{scenario}-{side}.log", cwd=directory)
-
-
-def bound(w, process):
-    """Whether SIPp has its socket."""
-    with open(f"/proc/{process.pid}/net/udp") as v4, open(f"/proc/{process.pid}/net/udp6") as v6:
-        return ":13C4 " in v4.read() + v6.read() or process.poll() is not None
-
-
-def call_through(caller, callee):
+def call_through(net, scenarios, transport="u1", calls=1, driver="net_af_packet"):
     x2.need_tool("sipp")
     with wire() as w, x2.workspace() as directory:
-        tasks = [x2.task([{"sipUri": ALICE}]), *x2.CONTROL_TASKS]
+        w.narrow_tcp()
+        caller = Side(w.caller, f"{net}{CALLER}", transport)
+        # Who is called needs no -t tn: it takes whatever connections come.
+        callee = Side(w.callee, f"{net}{CALLEE}", "u1" if transport == "u1" else "t1")
+        order = x2.task([{"sipUri": ALICE}])
         mf = x2.Mf(directory, inside=w.inside(w.tap))
-        tap = x2.Tap(directory, tasks, {x2.DID: mf}, 1, w.vdevs(), w.ports(), inside=w.inside(w.tap))
+        tap = x2.Tap(
+            directory, [order, *x2.CONTROL_TASKS], {x2.DID: mf}, 1, w.vdevs(driver), w.ports(driver), inside=w.inside(w.tap)
+        )
         tap.start().ready()
         messages = []
-        for scenario in SCENARIOS:
-            answering = sipp(w, directory, scenario, "callee", callee)
-            x2.wait_for("SIPp to listen", lambda: bound(w, answering))
-            calling = sipp(w, directory, scenario, "caller", caller, callee)
-            equal(x2.finish(calling), 0, f"{scenario}: SIPp as caller: {x2.said(calling)[-800:]}")
-            equal(x2.finish(answering), 0, f"{scenario}: SIPp as callee")
-            messages += logged(directory / f"{scenario}-caller.messages")
-        x2.wait_for("as many IRI as messages", lambda: len(mf.iri()) >= len(messages))
+        for scenario in scenarios:
+            messages += telephones.call(w, directory, scenario, caller, callee, calls=calls)
+        pdus = telephones.check_reported(mf, order, messages)
         tap.check_laws()
         tap.stop()
         mf.stop()
-        wanted = sorted(sip_oracle.reported(sip_oracle.messages(octets)[0]) for octets in messages)
-        found = sorted(pdu["octets"] for pdu in mf.iri())
-        equal(len(found), len(wanted), "IRI")
-        for a, b in zip(wanted, found):
-            equal(b, a, "an IRI that SIPp did not log so")
-        equal({pdu["xid"] for pdu in mf.iri()}, {tasks[0]["xId"]}, "tasks")
-        assert any(octets.startswith(b"MESSAGE") for octets in found) and b"nine" not in b"".join(found), "content shown"
-        say(f"{len(found)} IRI of {len(SCENARIOS)} scenarios")
+        equal({pdu["xid"] for pdu in mf.iri()}, {order["xId"]}, "tasks")
+        equal({pdu["proto"] for pdu in pdus}, {UDP if transport == "u1" else TCP}, "protocols")
+        ends = {(ipaddress.ip_address(pdu["src"]), ipaddress.ip_address(pdu["dst"])) for pdu in pdus}
+        a, b = ipaddress.ip_address(caller.address), ipaddress.ip_address(callee.address)
+        equal(ends, {(a, b), (b, a)}, "addresses")
+        texts = [pdu["octets"] for pdu in pdus if pdu["octets"].startswith(b"MESSAGE")]
+        assert texts and not any(b"nine" in text or b"one word" in text for text in texts), "content shown"
+        say(f"{len(pdus)} IRI of {len(scenarios)} scenarios")
 
 
 @case("registration, calls, re-INVITE, MESSAGE, cancelled, busy and forked calls over IPv4 are reported as SIPp logged them")
 def _():
-    call_through("192.0.2.10", "192.0.2.20")
+    call_through(IPV4, SCENARIOS)
 
 
 @case("the same over IPv6")
 def _():
-    call_through("2001:db8::10", "2001:db8::20")
+    call_through(IPV6, SCENARIOS)
+
+
+@case("the same over TCP: one connection for all calls of a scenario, which come at once, and messages of several segments")
+def _():
+    call_through(IPV4, (*SCENARIOS, "large"), "t1", CALLS)
+
+
+@case("the same over TCP and IPv6")
+def _():
+    call_through(IPV6, (*SCENARIOS, "large"), "t1", CALLS)
+
+
+@case("the same over TCP, a connection for each call")
+def _():
+    call_through(IPV4, (*SCENARIOS, "large"), "tn", CALLS)
+
+
+@case("the same over TCP and IPv6, a connection for each call")
+def _():
+    call_through(IPV6, (*SCENARIOS, "large"), "tn", CALLS)
+
+
+@case("messages longer than a packet, in IPv4 fragments, are reported whole")
+def _():
+    call_through(IPV4, ("large", "call"), calls=4, driver="net_pcap")
+
+
+@case("messages longer than a packet, in IPv6 fragments, are reported whole")
+def _():
+    call_through(IPV6, ("large", "call"), calls=4, driver="net_pcap")
 
 
 main()
