@@ -42,12 +42,12 @@ class Bench:
 
     # --- inline: one pair of ports, smallest frames, nobody's traffic ----------------------------------------------
 
-    def inline_64b_1k(self):
+    def inline(self, name, kind, goal=None):
         networks = traffic.targets(TARGETS)
         mbufs = traffic.FLOWS + 32768  # net_pcap keeps its whole file in mbufs
         with workspace() as directory:
             capture = directory / "flows.pcap"
-            traffic.write_flows(capture, networks)
+            traffic.write_flows(capture, networks, kind)
             vdevs = [f"net_pcap0,rx_pcap={capture},infinite_rx=1", "net_null0,no-rx=1"]
             ports = [{"pair": ["net_pcap0", "net_null0"], "ipid": "link-1"}]
             tap = BenchTap(directory, self.memory, vdevs, traffic.tasks(networks), mbufs, ports)
@@ -70,9 +70,18 @@ class Bench:
                 values.append(x2tap())
                 say(f"  pair {pair + 1}: testpmd io {references[-1]:.2f}, x2tap {values[-1]:.2f} Mpps")
             io = statistics.median(references)
-            self.rows.add("inline_64b_1k", statistics.median(values), "Mpps", io, 0.55)
-            for mode in () if self.quick else ("macswap", "csum"):
-                self.rows.add(f"inline_64b_1k_testpmd_{mode}", testpmd(mode), "Mpps", io)
+            self.rows.add(name, statistics.median(values), "Mpps", io, goal)
+            for mode in () if self.quick or kind != "udp" else ("macswap", "csum"):
+                self.rows.add(f"{name}_testpmd_{mode}", testpmd(mode), "Mpps", io)
+
+    def inline_64b_1k(self):
+        self.inline("inline_64b_1k", "udp", 0.55)
+
+    def inline_tcp_1k(self):
+        self.inline("inline_tcp_1k", "tcp")
+
+    def inline_gtpu_1k(self):
+        self.inline("inline_gtpu_1k", "gtpu")
 
     # --- two processes over shared memory ----------------------------------------------------------------------------
 
@@ -140,6 +149,16 @@ class Bench:
         self.rows.add("sip_parse_match_none", result["none"] / 1e6, "M messages/s", osip, 5)
         self.rows.add("sip_parse_match_all", result["all"] / 1e6, "M messages/s", osip)
 
+    # --- fragments -----------------------------------------------------------------------------------------------------
+
+    def reassembly(self):
+        count = "1000000" if self.quick else "10000000"
+        done = subprocess.run([BUILD / "tests" / "bench" / "bench_fragments", count], capture_output=True, text=True)
+        if done.returncode:
+            raise AssertionError(done.stderr)
+        for name, value, unit in map(str.split, done.stdout.splitlines()):
+            self.rows.add(f"reassembly_{name}", float(value), unit)
+
     # --- target table --------------------------------------------------------------------------------------------------
 
     def target_lookup(self):
@@ -175,7 +194,10 @@ def main():
         say(f"machine: {machine()}; memory: {memory}")
         bench = Bench(options.quick, memory, rows)
         words = tuple(options.rows.split(","))
-        for measure in (bench.inline_64b_1k, bench.memif_loop, bench.sip_parse_match, bench.target_lookup):
+        for measure in (
+            bench.inline_64b_1k, bench.inline_tcp_1k, bench.inline_gtpu_1k, bench.memif_loop, bench.sip_parse_match,
+            bench.reassembly, bench.target_lookup,
+        ):  # fmt: skip
             name = measure.__name__
             if not name.startswith(words):
                 continue

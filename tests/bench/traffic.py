@@ -28,15 +28,16 @@ def tasks(networks):
     ]
 
 
-def write_flows(path, avoid):
-    """One frame of each of FLOWS flows between addresses that no network of `avoid` covers; random payload octets."""
+def write_flows(path, avoid, kind="udp"):
+    """One frame of each of FLOWS flows between addresses that no network of `avoid` covers; random payload octets. Kinds: udp,
+    tcp, and gtpu: the same UDP in a tunnel."""
     rng = random.Random(1)
     taken = {int(address) for network in avoid for address in network}
     free = [number for number in range(int(NETWORK[0]), int(NETWORK[-1]) + 1) if number not in taken]
     flows = set()
     while len(flows) < FLOWS:
         flows.add((rng.choice(free), rng.choice(free), rng.randrange(6000, 65536), rng.randrange(6000, 65536)))
-    pcap.write(path, [pcap.Frame(0, 0, frame(flow, rng)) for flow in sorted(flows, key=lambda _: rng.random())])
+    pcap.write(path, [pcap.Frame(0, 0, frame(flow, rng, kind)) for flow in sorted(flows, key=lambda _: rng.random())])
 
 
 def checksum(octets):
@@ -46,11 +47,25 @@ def checksum(octets):
     return ~total & 0xFFFF
 
 
-def frame(flow, rng):
+def ipv4(source, destination, protocol, payload, rng):
+    ip = struct.pack(
+        ">BBHHHBBHII", 0x45, 0, 20 + len(payload), rng.randrange(65536), 0, 64, protocol, 0, source, destination
+    )
+    return ip[:10] + struct.pack(">H", checksum(ip)) + ip[12:] + payload
+
+
+def udp(source_port, destination_port, payload):
+    return struct.pack(">HHHH", source_port, destination_port, 8 + len(payload), 0) + payload
+
+
+def frame(flow, rng, kind):
     source, destination, source_port, destination_port = flow
-    length = FRAME_LEN - 14
-    ip = struct.pack(">BBHHHBBHII", 0x45, 0, length, rng.randrange(65536), 0, 64, 17, 0, source, destination)
-    ip = ip[:10] + struct.pack(">H", checksum(ip)) + ip[12:]
-    udp = struct.pack(">HHHH", source_port, destination_port, length - 20, 0)
-    ethernet = bytes.fromhex("020000000001 020000000002 0800")
-    return ethernet + ip + udp + rng.randbytes(FRAME_LEN - len(ethernet) - len(ip) - len(udp))
+    if kind == "tcp":
+        header = struct.pack(">HHIIHHHH", source_port, destination_port, rng.randrange(1 << 32), 0, 0x5010, 65535, 0, 0)
+        packet = ipv4(source, destination, 6, header + rng.randbytes(FRAME_LEN - 54), rng)
+    else:
+        packet = ipv4(source, destination, 17, udp(source_port, destination_port, rng.randbytes(FRAME_LEN - 42)), rng)
+    if kind == "gtpu":
+        tunnel = struct.pack(">BBHI", 0x30, 255, len(packet), rng.randrange(1 << 32)) + packet
+        packet = ipv4(0xC6336401, 0xC6336402, 17, udp(2152, 2152, tunnel), rng)
+    return bytes.fromhex("020000000001 020000000002 0800") + packet
