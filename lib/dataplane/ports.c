@@ -250,6 +250,8 @@ static void add_path(struct dataplane *d, const struct side *side, size_t number
 		.point = side->point,
 		.port_index = (uint16_t)(side->port - d->ports),
 		.lossless = side->entry->lossless,
+		.behind_bursts = RTE_MAX((unsigned)BEHIND_BURSTS,
+			(unsigned)side->entry->rx_descriptors / BURST),
 		// Unit and epoch of mbuf timestamps, by driver: net_pcap gives microseconds since 1970.
 		.has_timestamps = strcmp(info->driver_name, "net_pcap") == 0,
 	};

@@ -291,7 +291,8 @@ static unsigned analysis_budget(struct path *path, uint16_t count)
 	if (path->lossless)
 		return BURST;
 	path->full_bursts = count == BURST ? path->full_bursts + 1 : 0;
-	bool is_behind = path->full_bursts >= BEHIND_BURSTS || (path->full_bursts && path->was_long);
+	bool is_behind = path->full_bursts >= path->behind_bursts ||
+	                 path->long_bursts >= path->behind_bursts / 4;
 	return is_behind ? CANDIDATES_WHEN_BEHIND : BURST;
 }
 
@@ -324,7 +325,7 @@ static inline void poll_path(struct worker *w, struct path *path, const struct t
 	uint16_t count = rte_eth_rx_burst(path->rx_port, path->rx_queue, burst,
 		path->lossless ? LOSSLESS_BURST : BURST);
 	if (count == 0) {
-		path->full_bursts = 0;
+		path->full_bursts = path->long_bursts = 0;
 		return;
 	}
 	uint16_t found = classify(w, path, target_table_filter(table), burst, count, candidates);
@@ -334,7 +335,7 @@ static inline void poll_path(struct worker *w, struct path *path, const struct t
 		analyse_burst(w, path, table, candidates, found, budget,
 			frame_clock_at(&w->dataplane->clock, start));
 	uint64_t took = rte_rdtsc() - start;
-	path->was_long = took > w->long_cycles;
+	path->long_bursts = count == BURST && took > w->long_cycles ? path->long_bursts + 1 : 0;
 	w->counters.busy_frames += count;
 	w->counters.busy_cycles += took;
 }

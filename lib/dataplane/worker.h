@@ -22,11 +22,12 @@ enum {
 	HANDOVERS_A_TURN = 32,     // bound of the work between two RX polls
 	TARGET_FRAMES_A_BURST =
 		8, // that yield no event and are looked up all the same, to count them
-	// So many full bursts in a row tell that frames come faster than they are looked at: then only the first few
-	// candidates of a burst are analysed, since frames that wait in the queue for analysis would be lost there.
+	// A worker is behind when it has read as many full bursts in a row as its queue holds, at least so many, or a quarter of
+	// that where each took long: then only the first few candidates of a burst are analysed, since frames that wait in
+	// the queue meanwhile would be lost there.
 	BEHIND_BURSTS = 16,
+	LONG_BURSTS_A_SECOND = 1000, // a burst that takes longer than such a part of a second took long
 	CANDIDATES_WHEN_BEHIND = 4,
-	LONG_BURSTS_A_SECOND = 5000, // a burst that takes a 5000th of a second is long: a full one after it tells the same
 	TICK_TURNS = 1024,            // between two looks at what waits in streams
 	SCRATCH_OCTETS = 65536 + 256, // one frame put together from segments
 	MAX_SIDES = 2 * CONFIG_MAX_PORTS,
@@ -42,6 +43,7 @@ struct path {
 	uint16_t port_index; // index in dataplane.ports of the RX side
 	bool lossless;
 	bool has_timestamps; // the driver's mbuf timestamps have a known unit and epoch
+	unsigned behind_bursts; // so many full ones in a row
 
 	// the worker writes, the control core reads
 	alignas(CACHE_LINE) uint64_t received;
@@ -49,8 +51,7 @@ struct path {
 	uint64_t classes[PACKET_CLASSES]; // PACKET_UDP is counted as the rest
 
 	// the worker alone
-	unsigned full_bursts; // in a row
-	bool was_long;        // the last burst was
+	unsigned full_bursts, long_bursts; // in a row; long ones were full too
 };
 
 // From one worker to another: parcels and their octets. Messages have a ring of their own, since taking one never makes

@@ -270,7 +270,8 @@ def _():
         pcap.write(silence, [])
         memif = f"id=0,socket={directory / 'memif.sock'},socket-abstract=no"
         vdevs = [f"net_memif0,role=server,{memif}", f"net_pcap0,rx_pcap={silence},tx_pcap={out}"]
-        ports = [{"pair": ["net_memif0", "net_pcap0"], "ipid": x2.IPID}]
+        # As many descriptors as the ring has: a worker that waits long for its turn is not behind before they are all full.
+        ports = [{"pair": ["net_memif0", "net_pcap0"], "ipid": x2.IPID, "rx_descriptors": 16384}]
         mf = x2.Mf(directory)
         tap = x2.Tap(directory, MIXED_TASKS, {x2.DID: mf}, 1, vdevs, ports).start().ready()
         play = subprocess.Popen(
