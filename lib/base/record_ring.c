@@ -119,6 +119,15 @@ void record_ring_release(struct record_ring *ring)
 	atomic_store_explicit(&ring->tail, tail + padded(len), memory_order_release);
 }
 
+void record_ring_release_wiped(struct record_ring *ring)
+{
+	size_t at = atomic_load_explicit(&ring->tail, memory_order_relaxed) & (ring->size - 1);
+	uint64_t len;
+	memcpy(&len, ring->block + at, sizeof len);
+	explicit_bzero(ring->block + at + RECORD_HEADER, (size_t)len);
+	record_ring_release(ring);
+}
+
 size_t record_ring_used(const struct record_ring *ring)
 {
 	size_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);

@@ -22,6 +22,8 @@ void record_ring_commit(struct record_ring *ring, size_t len);
 // The oldest record, or an empty view with at == NULL. Stays valid until released. Reader only.
 struct bytes record_ring_peek(struct record_ring *ring);
 void record_ring_release(struct record_ring *ring);
+// The same, and wipes it first: nobody writes there before the release.
+void record_ring_release_wiped(struct record_ring *ring);
 
 // Octets in use, bookkeeping included, and the size: for level checks from either side.
 size_t record_ring_used(const struct record_ring *ring);

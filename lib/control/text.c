@@ -1,6 +1,6 @@
 #include "control.h"
 
-#include "utf8.h"
+#include "json_escape.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -52,18 +52,11 @@ void text_add(struct text *t, const char *format, ...)
 void text_add_json_string(struct text *t, const char *s)
 {
 	struct bytes text = bytes_of_text(s);
+	char c[JSON_ESCAPED];
 	text_add(t, "\"");
-	for (size_t i = 0, len; i < text.len; i += len ? len : 1) {
-		len = utf8_len(bytes_slice(text, i, text.len));
-		struct bytes c = bytes_slice(text, i, len);
-		if (!len)
-			text_add(t, "\\ufffd");
-		else if (c.at[0] == '"' || c.at[0] == '\\')
-			text_add(t, "\\%c", c.at[0]);
-		else if (len == 1 && utf8_is_control(c))
-			text_add(t, "\\u%04x", c.at[0]);
-		else
-			text_add(t, "%.*s", (int)len, (const char *)c.at);
+	for (size_t i = 0; i < text.len;) {
+		i += json_escape(bytes_slice(text, i, text.len), c);
+		text_add(t, "%s", c);
 	}
 	text_add(t, "\"");
 }

@@ -86,12 +86,36 @@ static void a_writer_and_a_reader_thread_lose_nothing(void **state)
 	record_ring_free(ring);
 }
 
+static void what_is_released_wiped_is_gone_and_its_neighbour_stays(void **state)
+{
+	(void)state;
+	struct record_ring *ring = record_ring_new(4096);
+	for (unsigned round = 0; round < 100; round++) { // across the wrap as well
+		for (unsigned i = 0; i < 2; i++) {
+			memset(record_ring_reserve(ring, 600), 'a' + (int)i, 600);
+			record_ring_commit(ring, 577 + round % 24);
+		}
+		struct bytes first = record_ring_peek(ring);
+		record_ring_release_wiped(ring);
+		for (size_t i = 0; i < first.len; i++)
+			assert_int_equal(first.at[i], 0); // the writer has not come there again
+		struct bytes second = record_ring_peek(ring);
+		assert_int_equal(second.len, first.len);
+		for (size_t i = 0; i < second.len; i++)
+			assert_int_equal(second.at[i], 'b');
+		record_ring_release_wiped(ring);
+		assert_int_equal(record_ring_used(ring), 0);
+	}
+	record_ring_free(ring);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(records_come_out_whole_and_in_order_across_many_wraps),
 		cmocka_unit_test(
 			a_record_larger_than_half_the_ring_is_refused_and_a_short_commit_shrinks),
+		cmocka_unit_test(what_is_released_wiped_is_gone_and_its_neighbour_stays),
 		cmocka_unit_test(a_writer_and_a_reader_thread_lose_nothing),
 	};
 	return cmocka_run_group_tests_name("record_ring", tests, NULL, NULL);
