@@ -67,6 +67,13 @@ def ask(answer, *arguments):
     return ended, asked[0]
 
 
+@case("faults are asked for by that word")
+def _():
+    ended, asked = ask({"ok": True, "faults": [{"name": "clock", "since": "2026-01-01T00:00:00Z"}]}, "faults")
+    equal(asked, "faults\n", "request")
+    equal((ended.returncode, ended.stdout), (0, "\nfaults\n  name   since\n  clock  2026-01-01T00:00:00Z\n"), "end")
+
+
 @case("values, sections and tables are aligned")
 def _():
     ended, asked = ask(STATUS, "status")
@@ -174,13 +181,16 @@ def _():
 
 @case("usage errors end with 2, help and version with 0")
 def _():
-    for arguments in ([], ["status", "counters"], ["nonsense"], ["--nonsense", "status"], ["--socket"]):
+    for arguments in ([], ["status", "counters"], ["nonsense"], ["audit"], ["audit", "nonsense"], ["verify"],
+                      ["audit", "verify", "a", "b"], ["--json", "audit", "verify"], ["--key", "k", "status"],
+                      ["--single", "faults"], ["--socket", "s", "audit", "verify", "a"], ["audit", "verify", "--key"],
+                      ["--nonsense", "status"], ["--socket"]):
         ended = run(*arguments)
         equal((ended.returncode, ended.stdout), (2, ""), str(arguments))
         assert ended.stderr, arguments
     ended = run("--help")
     equal((ended.returncode, ended.stderr), (0, ""), "help")
-    for word in ("status", "counters", "check", "reload", "--socket", "--json"):
+    for word in ("status", "faults", "audit verify [FILE]", "--key", "--single", "counters", "check", "reload", "--socket", "--json"):
         assert word in ended.stdout, word
     ended = run("--version")
     equal(ended.returncode, 0, "version")
