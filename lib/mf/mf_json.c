@@ -113,7 +113,8 @@ static void put_problems(FILE *file, const struct mf_problems *problems)
 	fputc(']', file);
 }
 
-void mf_json_write(FILE *file, const struct mf_pdu *pdu, const struct mf_verdict *verdict)
+void mf_json_write(
+	FILE *file, const struct mf_pdu *pdu, const struct mf_verdict *verdict, const char *peer)
 {
 	char xid[UUID_TEXT];
 	uuid_format(&pdu->xid, xid);
@@ -142,5 +143,7 @@ void mf_json_write(FILE *file, const struct mf_pdu *pdu, const struct mf_verdict
 		put_number(file, "missing", true, verdict->missing);
 	}
 	put_problems(file, &pdu->problems);
+	if (peer)
+		put_text(file, "peer", bytes_of_text(peer));
 	fputs("}\n", file);
 }

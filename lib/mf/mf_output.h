@@ -10,8 +10,9 @@
 
 // One object with the keys version type xid seq correlation format direction time nfid ipid did src dst sport dport proto
 // matched other payload (base64), order, and where they apply expected, missing and problem. A value that the PDU does not
-// have is null. Numbers as on the wire; version "0.5"; time in UTC with nanoseconds; order is mf_order_name().
-void mf_json_write(FILE *file, const struct mf_pdu *pdu, const struct mf_verdict *verdict);
+// have is null. `peer`, where it is not NULL, tells the connection by address and port. Numbers as on the wire; version "0.5"; time in UTC with nanoseconds; order is mf_order_name().
+void mf_json_write(
+	FILE *file, const struct mf_pdu *pdu, const struct mf_verdict *verdict, const char *peer);
 
 // For people: time, XID, direction, from, to, start line, correlation id, sequence number. For SIP, who and what come out
 // of the message itself. Whatever could steer a terminal is shown as '?'.

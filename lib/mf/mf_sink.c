@@ -145,7 +145,7 @@ void mf_sink_take(struct mf_sink *s, const struct mf_pdu *pdu, const char *peer)
 	if (is_keepalive && !s->keepalives)
 		return;
 	if (s->jsonl)
-		mf_json_write(s->jsonl, pdu, &verdict);
+		mf_json_write(s->jsonl, pdu, &verdict, peer);
 	if (s->pcapng)
 		mf_pcapng_write(s->pcapng, pdu, now_ns());
 	if (s->table && !is_keepalive)

@@ -34,7 +34,7 @@ static void write_all(const struct mf_pdu *pdu)
 	FILE *file = open_memstream(&text, &len);
 	FUZZ_CHECK(file);
 	struct mf_verdict verdict = {MF_ORDER_GAP, 1, 2};
-	mf_json_write(file, pdu, &verdict);
+	mf_json_write(file, pdu, &verdict, NULL);
 	mf_table_write(file, pdu, &verdict);
 	mf_pcapng_write(file, pdu, 0);
 	fclose(file);

@@ -31,7 +31,7 @@ static char *json_of(const struct mf_pdu *pdu, struct mf_verdict verdict)
 {
 	struct output o;
 	output_start(&o);
-	mf_json_write(o.file, pdu, &verdict);
+	mf_json_write(o.file, pdu, &verdict, "192.0.2.1:4000");
 	fclose(o.file);
 	return o.text;
 }
@@ -59,7 +59,7 @@ static void a_pdu_is_one_line_of_json_with_the_agreed_keys(void **state)
 		"\"dst\":\"198.51.100.20\",\"sport\":49152,\"dport\":443,\"proto\":6,"
 		"\"matched\":[\"<ipv4Address>192.0.2.10</ipv4Address>\"],\"other\":[],"
 		"\"payload\":\"RQAAKBI0QABABjxKwAACCsYzZBTAAAG7AAAAAQAAAABQAiAAAAAAAA==\","
-		"\"order\":\"next\"}\n");
+		"\"order\":\"next\",\"peer\":\"192.0.2.1:4000\"}\n");
 	free(text);
 }
 
@@ -86,8 +86,9 @@ static void gaps_and_problems_stand_in_the_json(void **state)
 	b.octets[15] = 9;
 	struct mf_pdu pdu = decoded(&b);
 	char *text = json_of(&pdu, (struct mf_verdict){MF_ORDER_GAP, 3, 4});
-	assert_non_null(strstr(text, "\"order\":\"gap\",\"expected\":3,\"missing\":4,\"problem\":["
-				     "\"payload direction 9 is out of range (at offset 14)\"]}\n"));
+	assert_non_null(strstr(text,
+		"\"order\":\"gap\",\"expected\":3,\"missing\":4,\"problem\":["
+		"\"payload direction 9 is out of range (at offset 14)\"],\"peer\":\"192.0.2.1:4000\"}\n"));
 	free(text);
 }
 
