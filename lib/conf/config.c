@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "config_value.h"
+#include "file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -202,6 +203,12 @@ static void check_destination(struct reading *r, const struct yaml_node *map,
 	if (d->keepalive && d->keepalive_timeout_ms <= d->keepalive_interval_ms)
 		complain(r, map->mark, where,
 			"keepalive_timeout must be longer than keepalive_interval");
+	const struct yaml_node *idle = yaml_get(map, "idle_timeout");
+	if (idle && !d->on_demand) {
+		at = where_in(where, "idle_timeout");
+		complain(r, idle->mark, &at,
+			"needs 'connection: on_demand': a permanent connection stays when it is idle");
+	}
 }
 
 static bool did_take(struct reading *r, const struct yaml_node *map, struct uuid *did)
@@ -277,6 +284,59 @@ static void check_socket(struct reading *r, const struct yaml_node *root)
 		sizeof((struct sockaddr_un *)NULL)->sun_path - 1, strlen(path));
 }
 
+static const struct yaml_node *node_at(
+	const struct yaml_node *root, const char *section, const char *name)
+{
+	const struct yaml_node *map = section ? yaml_get(root, section) : root;
+	return map && map->kind == YAML_MAP ? yaml_get(map, name) : NULL;
+}
+
+// A file that x2tap writes would destroy whatever else it is said to be. Only equal spellings are found.
+static void check_written_files(struct reading *r, const struct yaml_node *root)
+{
+	const struct config *c = r->config;
+	const struct {
+		const char *section, *name, *path;
+		bool written;
+	} files[] = {
+		{"targets", "file", c->targets.file, false},
+		{"tls", "cert", c->tls.cert, false},
+		{"tls", "key", c->tls.key, false},
+		{"tls", "ca", c->tls.ca, false},
+		{"tls", "crl", c->tls.crl, false},
+		{"control", "socket", c->control.socket, false},
+		{"spool", "directory", c->spool.directory, false},
+		{"spool", "master_key", c->spool.master_key, false},
+		{"audit", "hmac_key", c->audit.hmac_key, false},
+		{NULL, "journal", c->journal, true},
+		{"audit", "file", c->audit.file, true},
+	};
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+		for (size_t k = 0; files[i].written && files[i].path && k < i; k++) {
+			if (!files[k].path || strcmp(files[i].path, files[k].path) != 0)
+				continue;
+			const struct yaml_node *value =
+				node_at(root, files[i].section, files[i].name);
+			struct where where =
+				where_of("%s%s%s", files[i].section ? files[i].section : "",
+					files[i].section ? "." : "", files[i].name);
+			complain(r, value ? value->mark : root->mark, &where,
+				"x2tap writes this file, it cannot be that of %s%s%s too",
+				files[k].section ? files[k].section : "",
+				files[k].section ? "." : "", files[k].name);
+		}
+}
+
+static void check_spool(struct reading *r, const struct yaml_node *root)
+{
+	const struct yaml_node *spool = yaml_get(root, "spool");
+	struct where where = where_of("spool");
+	if (spool && spool->kind == YAML_MAP &&
+		(uint64_t)r->config->spool.max_mib * 1024 <
+			2 * (uint64_t)r->config->spool.segment_kib)
+		complain(r, spool->mark, &where, "max_mib must hold two segments of segment_kib");
+}
+
 static void read_root(struct reading *r, const struct yaml_node *root)
 {
 	struct where top = where_of("%s", "");
@@ -302,6 +362,8 @@ static void read_root(struct reading *r, const struct yaml_node *root)
 		complain(r, destinations->mark, &top,
 			"tls: missing, and needed by destinations (cert, key and ca)");
 	check_socket(r, root);
+	check_written_files(r, root);
+	check_spool(r, root);
 }
 
 // The whole file, or an empty view and a negative errno.
@@ -311,21 +373,13 @@ static int read_file(const char *path, struct bytes *out)
 	if (fd < 0)
 		return -errno;
 	uint8_t *text = malloc(MAX_FILE + 1);
-	size_t len = 0;
-	ssize_t n = text ? 1 : -1;
-	while (n > 0 && len <= MAX_FILE) {
-		n = read(fd, text + len, MAX_FILE + 1 - len);
-		if (n > 0)
-			len += (size_t)n;
-		else if (n < 0 && errno == EINTR)
-			n = 1;
-	}
-	int error = n < 0 ? -errno : len > MAX_FILE ? -EFBIG : 0;
+	ssize_t len = text ? file_read(fd, text, MAX_FILE + 1) : -ENOMEM;
+	int error = len < 0 ? (int)len : len > MAX_FILE ? -EFBIG : 0;
 	close(fd);
 	if (error)
 		free(text);
 	else
-		*out = bytes_of(text, len);
+		*out = bytes_of(text, (size_t)len);
 	return error;
 }
 

@@ -13,8 +13,13 @@ enum {
 	CONFIG_MAX_PORTS = 32,
 	CONFIG_MAX_WORKERS = 64,
 	CONFIG_MAX_DESTINATIONS = 256,
-	CONFIG_MAX_LIST = 64
+	CONFIG_MAX_LIST = 64,
+	CONFIG_PIN_LEN = 32,      // SHA-256
+	CONFIG_MAX_INTERFACE = 15 // octets of an interface name (IFNAMSIZ without the NUL)
 };
+
+// Before the name of a key that systemd hands over (LoadCredential); what else names a key is a path.
+#define CONFIG_CREDENTIAL "credential:"
 
 // One entry of `ports`: {pair: [a, b], ipid} or {mirror: a, ipid}. Options stand in the entry, or in `port_defaults`.
 struct config_port {
@@ -40,6 +45,16 @@ struct config_destination { // of `destinations: {<DID>: {...}}`
 	uint32_t keepalive_interval_ms,
 		keepalive_timeout_ms; // given in seconds, 60 and 180; also "50ms"
 	uint32_t queue_mib;           // default 64
+
+	bool on_demand;           // connection: permanent (default) or on_demand
+	uint32_t idle_timeout_ms; // default 5 m, only with on_demand
+	bool has_pin;
+	uint8_t pin[CONFIG_PIN_LEN]; // SHA-256 of the SubjectPublicKeyInfo that the MF must have
+	const char *source_address;  // NULL: that of `li`
+	const char *interface;       // NULL: that of `li`
+	uint16_t source_port_first, source_port_last; // 0, 0: whatever the kernel gives
+	uint32_t tcp_keepalive_s;                     // default 30, 0: off
+	uint32_t tcp_user_timeout_ms;                 // default 0: the kernel's
 };
 
 struct config_list {
@@ -51,6 +66,7 @@ struct config {
 	const char *nfid;          // no default
 	const char *did;           // attribute 5; NULL: left out
 	const char *ne_identifier; // what target files may name; NULL: nfid
+	const char *journal;       // sequence numbers that survive a restart; NULL: they do not
 
 	struct {
 		const char *file;      // relative paths are relative to the configuration file
@@ -77,6 +93,33 @@ struct config {
 	size_t destination_count;
 
 	struct {
+		const char *source_address, *source_address6,
+			*interface; // NULL: the kernel's choice
+	} li;                       // where LI traffic leaves this host
+
+	struct {
+		uint32_t failover_after_ms; // default 10 s
+		uint32_t return_after_ms;   // default 60 s
+	} sets;                             // Redundant destination sets
+
+	struct {
+		const char *directory;  // NULL: no spool
+		const char *master_key; // path, or CONFIG_CREDENTIAL and a name
+		uint32_t max_mib;       // per destination, default 1024
+		uint32_t max_age_ms;    // default 168 h
+		uint32_t segment_kib;   // default 4096
+		bool deliver_ended;     // ended_tasks: drop (default) or deliver
+	} spool;
+
+	struct {
+		const char *file; // NULL: no audit log
+		const char *
+			hmac_key; // path, or CONFIG_CREDENTIAL and a name; NULL: heads are not signed
+		uint32_t max_mib;    // of one file, default 64
+		bool stop_when_full; // when_full: continue (default) or stop
+	} audit;
+
+	struct {
 		uint32_t max_datagrams;       // default 8192
 		uint32_t fragment_memory_mib; // default 16
 		uint32_t fragment_timeout_ms; // default 5 s
@@ -84,7 +127,7 @@ struct config {
 		uint32_t stream_memory_mib;   // default 32
 		uint32_t gap_timeout_ms;      // default 2 s
 		uint32_t stream_idle_ms;      // default 1 h
-	} reassembly; // per worker
+	} reassembly;                         // per worker
 
 	struct {
 		uint16_t ports[CONFIG_MAX_LIST]; // UDP and TCP; default 5060, 5061
@@ -94,7 +137,7 @@ struct config {
 		struct config_list number_domains;
 		struct config_list kept_bodies; // empty: the default list
 		bool keep_sdp_keys;             // default no
-		uint32_t max_message; // octets of one over TCP, 4096 to 65536 (default)
+		uint32_t max_message;           // octets of one over TCP, 4096 to 65536 (default)
 		uint32_t max_sessions, max_duplicates;
 		uint32_t duplicate_window_ms; // default 32000, 0: off
 		uint32_t session_idle_ms;     // default 12 h
@@ -112,7 +155,9 @@ struct config {
 
 	const char *user, *group;     // after start-up; NULL: stay
 	uint32_t shutdown_timeout_ms; // default 10 s
-	const char *log_level;        // error, warning, notice, debug
+	uint32_t
+		stall_timeout_ms; // default 1 s: a worker that has not polled for so long is a fault
+	const char *log_level;    // error, warning, notice, debug
 
 	void *memory; // owned strings
 };

@@ -21,48 +21,65 @@ static const struct choice log_levels[] = {
 	{"error", 0}, {"warning", 1}, {"notice", 2}, {"debug", 3}, {NULL, 0}};
 static const struct choice paces[] = {{"normal", false}, {"lossless", true}, {NULL, 0}};
 static const struct choice profiles[] = {{"1.3", false}, {"1.3+1.2", true}, {NULL, 0}};
+static const struct choice connections[] = {{"permanent", false}, {"on_demand", true}, {NULL, 0}};
+static const struct choice ended_tasks[] = {{"drop", false}, {"deliver", true}, {NULL, 0}};
+static const struct choice when_full[] = {{"continue", false}, {"stop", true}, {NULL, 0}};
 static const struct choice versions[] = {{"0.5", 0x0005}, {"0.6", 0x0006}, {NULL, 0}};
 
-static const struct section sections[SECTIONS] = {
-	[SECTION_TOP] = {.shape = SHAPE_MAP,
-		.required = true,
-		.shown = true,
-		.help = "The network element, its workers and its memory."},
-	[SECTION_TARGETS] = {.name = "targets",
-		.shape = SHAPE_PATH_OR_MAP,
-		.required = true,
-		.shown = true,
-		.help = "The target file: tasks and destinations. \"targets: PATH\" is short for \"targets: {file: PATH}\"."},
-	[SECTION_PORT_DEFAULTS] = {.name = "port_defaults",
-		.shape = SHAPE_MAP,
-		.help = "What holds for every entry of \"ports\" that does not say otherwise."},
-	[SECTION_PORTS] = {.name = "ports",
-		.shape = SHAPE_LIST,
-		.required = true,
-		.shown = true,
-		.entry = "- ",
-		.help = "The links, as DPDK device names. An entry is a pair (inline: what comes in on one device goes out on the other) or a mirror (passive: nothing goes out), and may hold any option of \"port_defaults\"."},
-	[SECTION_TLS] = {.name = "tls",
-		.shape = SHAPE_MAP,
-		.shown = true,
-		.help = "Our certificate, and who may sign those of the MFs. Required as soon as \"destinations\" has an entry; there is no mode without TLS."},
-	[SECTION_DESTINATIONS] = {.name = "destinations",
-		.shape = SHAPE_BY_DID,
-		.shown = true,
-		.entry = "19867c20-8c94-473e-b9bd-8b72b7b05fd4:",
-		.help = "How to speak to each MF, by the DID (dId) that the target file gives it. Address and port stand in the target file; a destination without an entry here is not connected to."},
-	[SECTION_REASSEMBLY] = {.name = "reassembly",
-		.shape = SHAPE_MAP,
-		.help = "IP fragments and TCP streams, put back together from copies; forwarding does not wait for it. All of it is for each worker, and the memory is taken at start."},
-	[SECTION_SIP] = {.name = "sip",
-		.shape = SHAPE_MAP,
-		.help = "What is read and reported of SIP."},
-	[SECTION_NUMBERING] = {.name = "numbering",
-		.shape = SHAPE_MAP,
-		.help = "How numbers are dialled here, so that 030 123, 0049 30 123 and +49 30 123 can be one number."},
-	[SECTION_CONTROL] = {.name = "control",
-		.shape = SHAPE_MAP,
-		.help = "The UNIX socket on which x2ctl asks. The operator group sees ports, forwarding and faults; the LI group sees everything; root and the user of x2tap have the LI role. The socket belongs to the operator group, so members of the LI group must be in both where both are set."},
+static const struct section
+	sections
+		[SECTIONS] =
+			{
+				[SECTION_TOP] = {.shape = SHAPE_MAP,
+					.required = true,
+					.shown = true,
+					.help = "The network element, its workers and its memory."},
+				[SECTION_TARGETS] = {.name = "targets",
+					.shape = SHAPE_PATH_OR_MAP,
+					.required = true,
+					.shown = true,
+					.help = "The target file: tasks and destinations. \"targets: PATH\" is short for \"targets: {file: PATH}\"."},
+				[SECTION_PORT_DEFAULTS] = {.name = "port_defaults",
+					.shape = SHAPE_MAP,
+					.help = "What holds for every entry of \"ports\" that does not say otherwise."},
+				[SECTION_PORTS] = {.name = "ports",
+					.shape = SHAPE_LIST,
+					.required = true,
+					.shown = true,
+					.entry = "- ",
+					.help = "The links, as DPDK device names. An entry is a pair (inline: what comes in on one device goes out on the other) or a mirror (passive: nothing goes out), and may hold any option of \"port_defaults\"."},
+				[SECTION_TLS] = {.name = "tls",
+					.shape = SHAPE_MAP,
+					.shown = true,
+					.help = "Our certificate, and who may sign those of the MFs. Required as soon as \"destinations\" has an entry; there is no mode without TLS."},
+				[SECTION_DESTINATIONS] = {.name = "destinations",
+					.shape = SHAPE_BY_DID,
+					.shown = true,
+					.entry = "19867c20-8c94-473e-b9bd-8b72b7b05fd4:",
+					.help = "How to speak to each MF, by the DID (dId) that the target file gives it. Address and port stand in the target file; a destination without an entry here is not connected to."},
+				[SECTION_LI] = {.name = "li",
+					.shape = SHAPE_MAP,
+					.help = "Where connections to MFs leave this host, unless their entry in \"destinations\" says otherwise. Without any of it the routing table decides. Never the address or interface of a tapped port: such a connection is refused."},
+				[SECTION_SETS] = {.name = "sets",
+					.shape = SHAPE_MAP,
+					.help = "Redundant destination sets of the target file: IRI go to the most preferred member that answers."},
+				[SECTION_SPOOL] = {.name = "spool",
+					.shape = SHAPE_MAP,
+					.help = "PDUs on disk, encrypted, while their MF is away: what was not confirmed within 100 ms, and what has no room in memory. It survives kill -9 and a crash of x2tap at any moment. There is no fsync while x2tap runs: a power failure or a crash of the host costs what the kernel had not written back, the last seconds (up to 30 s on most systems). A full or broken disk is a fault; then memory alone holds PDUs, and forwarding never waits for the disk. What an earlier run left goes out first. Use \"journal\" with it: without one, numbers start at 0 after a restart while the spool still holds the same numbers of the run before."},
+				[SECTION_AUDIT] =
+					{.name = "audit", .shape = SHAPE_MAP, .help = "The audit log: start, stop, which XIDs were ordered, changed and removed, connections, losses and operators' commands, each line chained to the one before by its SHA-256. The format is told in x2tap-audit(5). x2ctl audit verify says where a log was tampered with. It names XIDs, never target identifiers. Without this section there is no audit log."},
+				[SECTION_REASSEMBLY] = {.name = "reassembly",
+					.shape = SHAPE_MAP,
+					.help = "IP fragments and TCP streams, put back together from copies; forwarding does not wait for it. All of it is for each worker, and the memory is taken at start."},
+				[SECTION_SIP] = {.name = "sip",
+					.shape = SHAPE_MAP,
+					.help = "What is read and reported of SIP."},
+				[SECTION_NUMBERING] = {.name = "numbering",
+					.shape = SHAPE_MAP,
+					.help = "How numbers are dialled here, so that 030 123, 0049 30 123 and +49 30 123 can be one number."},
+				[SECTION_CONTROL] = {.name = "control",
+					.shape = SHAPE_MAP,
+					.help = "The UNIX socket on which x2ctl asks. The operator group sees ports, forwarding and faults; the LI group sees everything; root and the user of x2tap have the LI role. The socket belongs to the operator group, so members of the LI group must be in both where both are set."},
 };
 
 static const struct option options[] = {
@@ -78,6 +95,9 @@ static const struct option options[] = {
 		.sample = "probe-01.example.net",
 		.help = "The neIdentifier that target files may name. Without it the nfid.",
 		CONFIG(ne_identifier)},
+	{SECTION_TOP, "journal", OPTION_PATH, .sample = "/var/lib/x2tap/sequence.journal",
+		.help = "File in which sequence numbers survive a restart, also after kill -9. 64 MiB, taken at once when it is made, so that a full disk cannot touch it later. It holds no target identifiers, but XIDs: put it in a directory that belongs to the user of x2tap, mode 0700. Do not copy it to another host and do not put back an old one: numbers would be given twice. One that cannot be used is a fault; then every context gets another correlation id, so that no number is given twice. Without this option numbers start at 0 with each start, and the MF cannot tell what was lost in between.",
+		CONFIG(journal)},
 	{SECTION_TOP, "workers", OPTION_NUMBER, .least = 1, .greatest = CONFIG_MAX_WORKERS,
 		.zero = "one for each worker lcore of EAL", .fallback = "0",
 		.help = "Threads that forward and analyse, each with one receive queue of every port.",
@@ -102,6 +122,10 @@ static const struct option options[] = {
 		.fallback = "10s",
 		.help = "How long a stop may wait until everything is sent and confirmed.",
 		CONFIG(shutdown_timeout_ms)},
+	{SECTION_TOP, "stall_timeout", OPTION_DURATION, .least = 100, .greatest = MINUTE,
+		.fallback = "1s",
+		.help = "A worker that has not looked at its ports for so long is a fault: its links do not forward.",
+		CONFIG(stall_timeout_ms)},
 	{SECTION_TOP, "log_level", OPTION_WORD, .choices = log_levels, .fallback = "notice",
 		.help = "What goes to the general log. It names neither tasks nor targets at any level.",
 		CONFIG(log_level)},
@@ -203,6 +227,99 @@ static const struct option options[] = {
 		.greatest = 65536, .fallback = "64",
 		.help = "Memory for PDUs while the MF is away. When it is full the oldest is lost and counted.",
 		DESTINATION(queue_mib)},
+	{SECTION_DESTINATIONS, "connection", OPTION_CHOICE, .choices = connections,
+		.fallback = "permanent",
+		.help = "permanent: connected whether there are IRI or not, so that an MF that is away is a fault at once. on_demand: connected for the first PDU, closed after idle_timeout; an MF that is away shows only then, and the first PDU waits for the handshake.",
+		DESTINATION(on_demand)},
+	{SECTION_DESTINATIONS, "idle_timeout", OPTION_DURATION, .least = SECOND, .greatest = DAY,
+		.fallback = "5m",
+		.help = "With \"connection: on_demand\" alone: a connection on which nothing was sent for so long, and everything is confirmed, is closed.",
+		DESTINATION(idle_timeout_ms)},
+	{SECTION_DESTINATIONS, "pin", OPTION_PIN,
+		.sample = "5b8a7f0e3c1d2946a0b1c2d3e4f5061728394a5b6c7d8e9f00112233445566ff",
+		.help = "SHA-256 of the public key (SubjectPublicKeyInfo) that this MF must have, besides a certificate with a good chain and name. \"openssl x509 -in mf.crt -noout -pubkey | openssl pkey -pubin -outform DER | openssl dgst -sha256\" prints it; colons between the digits do not matter. An MF with another key gets nothing and is a fault: before it changes its key, change this.",
+		DESTINATION(pin)},
+	{SECTION_DESTINATIONS, "source_address", OPTION_ADDRESS, .sample = "192.0.2.1",
+		.help = "Our address on connections to this MF, of the same family as the MF's. Without it that of \"li\".",
+		DESTINATION(source_address)},
+	{SECTION_DESTINATIONS, "interface", OPTION_INTERFACE, .least = 1,
+		.greatest = CONFIG_MAX_INTERFACE, .sample = "li0",
+		.help = "Connections to this MF leave through this network interface or VRF and no other (SO_BINDTODEVICE). Without it that of \"li\".",
+		DESTINATION(interface)},
+	{SECTION_DESTINATIONS, "source_ports", OPTION_RANGE, .least = 1024, .greatest = 65535,
+		.sample = "[42000, 42099]",
+		.help = "First and last of our TCP ports on connections to this MF, for firewalls that want it so. A closed connection keeps its port for a minute, so give at least ten. Without it the kernel chooses.",
+		DESTINATION(source_port_first)},
+	{SECTION_DESTINATIONS, "tcp_keepalive", OPTION_SECONDS, .least = SECOND, .greatest = HOUR,
+		.zero = "off", .fallback = "30s",
+		.help = "After so much silence the kernel probes the connection, then at the same interval; three probes without an answer end it. It finds dead paths sooner than keepalive_timeout and keeps NAT and firewalls awake.",
+		DESTINATION(tcp_keepalive_s)},
+	{SECTION_DESTINATIONS, "tcp_user_timeout", OPTION_DURATION, .least = 100, .greatest = HOUR,
+		.zero = "the kernel's, a quarter of an hour or so", .fallback = "0",
+		.help = "A connection on which octets were not acknowledged for so long is ended (TCP_USER_TIMEOUT).",
+		DESTINATION(tcp_user_timeout_ms)},
+
+	// --- li
+	{SECTION_LI, "source_address", OPTION_ADDRESS, .least = 4, .sample = "192.0.2.1",
+		.help = "Our address on connections to MFs that have an IPv4 address. It must be one of this host.",
+		CONFIG(li.source_address)},
+	{SECTION_LI, "source_address6", OPTION_ADDRESS, .least = 6, .sample = "\"2001:db8::1\"",
+		.help = "The same for MFs that have an IPv6 address. Quote it.",
+		CONFIG(li.source_address6)},
+	{SECTION_LI, "interface", OPTION_INTERFACE, .least = 1, .greatest = CONFIG_MAX_INTERFACE,
+		.sample = "li0",
+		.help = "Connections to MFs leave through this network interface or VRF and no other (SO_BINDTODEVICE).",
+		CONFIG(li.interface)},
+
+	// --- sets
+	{SECTION_SETS, "failover_after", OPTION_DURATION, .least = 100, .greatest = HOUR,
+		.fallback = "10s",
+		.help = "A member that cannot be reached for so long gives way to the next one. What it has not confirmed is sent again to that one.",
+		CONFIG(sets.failover_after_ms)},
+	{SECTION_SETS, "return_after", OPTION_DURATION, .least = 100, .greatest = DAY,
+		.fallback = "60s",
+		.help = "A more preferred member must answer for so long without a break until IRI go to it again.",
+		CONFIG(sets.return_after_ms)},
+
+	// --- spool
+	{SECTION_SPOOL, "directory", OPTION_PATH, .required = true,
+		.sample = "/var/lib/x2tap/spool",
+		.help = "In a directory that exists and belongs to the user of x2tap. Made with mode 0700 where it is missing; below it one directory for each DID or dSId. On a file system of its own if possible, so that nothing else fills it, and never on one that forgets (tmpfs) or is shared (NFS).",
+		CONFIG(spool.directory)},
+	{SECTION_SPOOL, "master_key", OPTION_KEY, .required = true,
+		.sample = "credential:spool-key", .help = "The key under which the keys of the spool are wrapped: 64 hex digits. \"openssl rand -hex 32\" makes one. A file of root with mode 0600 that is no symbolic link, on another disk than the spool: it is read before root is dropped, and once (0640 with the group of x2tap, and a reload can read it where the start could not); or credential:NAME with LoadCredential=NAME:PATH (or LoadCredentialEncrypted) in the systemd unit. Keep a copy: without the key the spool cannot be read, and with another one x2tap leaves it alone and raises a fault. Without a spool that can be used PDUs wait in memory alone.",
+		CONFIG(spool.master_key)},
+	{SECTION_SPOOL, "max_mib", OPTION_NUMBER, .unit = "MiB", .least = 1, .greatest = MAX_TABLE,
+		.fallback = "1024",
+		.help = "For each destination. When it is full the oldest segment is lost and counted. See that the disk has room for all destinations at once.",
+		CONFIG(spool.max_mib)},
+	{SECTION_SPOOL, "max_age", OPTION_DURATION, .least = MINUTE, .greatest = 30u * DAY,
+		.fallback = "168h",
+		.help = "PDUs that wait longer are erased, counted and told in the audit log.",
+		CONFIG(spool.max_age_ms)},
+	{SECTION_SPOOL, "segment_kib", OPTION_NUMBER, .unit = "KiB", .least = 64, .greatest = 65536,
+		.fallback = "4096",
+		.help = "Size of a segment, the unit that is erased at once. max_mib must hold two of them.",
+		CONFIG(spool.segment_kib)},
+	{SECTION_SPOOL, "ended_tasks", OPTION_CHOICE, .choices = ended_tasks, .fallback = "drop",
+		.help = "What a start does with spooled PDUs of tasks that are no longer ordered: drop them, or deliver them because they were intercepted while the task stood. A PDU never goes to a destination that a standing task does not name. Either is told in the audit log.",
+		CONFIG(spool.deliver_ended)},
+
+	// --- audit
+	{SECTION_AUDIT, "file", OPTION_PATH, .required = true,
+		.sample = "/var/log/x2tap/audit.jsonl",
+		.help = "JSON lines, appended, made with mode 0600; FILE.head beside it tells the end of the chain. In a directory that exists, belongs to root or the user of x2tap and can be written by nobody else; mode 0700, since the log names XIDs. Do not let logrotate touch it: x2tap rotates it itself.",
+		CONFIG(audit.file)},
+	{SECTION_AUDIT, "hmac_key", OPTION_KEY, .sample = "credential:audit-key",
+		.help = "Key under which the head of the chain is signed every hour: 64 hex digits, made and kept as master_key of \"spool\", but another key; whoever verifies the log needs it. Without it the chain shows damage and clumsy changes, but not those of somebody who can rewrite the whole log.",
+		CONFIG(audit.hmac_key)},
+	{SECTION_AUDIT, "max_mib", OPTION_NUMBER, .unit = "MiB", .least = 1, .greatest = 65536,
+		.fallback = "64",
+		.help = "A longer file is renamed to FILE.NUMBER (the number of its first line), and the chain goes on in a new one. Nothing is ever deleted: see to the old ones.",
+		CONFIG(audit.max_mib)},
+	{SECTION_AUDIT, "when_full", OPTION_CHOICE, .choices = when_full, .fallback = "continue",
+		.help = "When the log cannot be written (disk full, I/O error), which is a fault either way. continue: go on intercepting; up to 256 lines wait, those beyond are missing and counted. stop: intercept nothing until it can be written again. Traffic is forwarded in both.",
+		CONFIG(audit.stop_when_full)},
 
 	// --- reassembly
 	{SECTION_REASSEMBLY, "max_datagrams", OPTION_NUMBER, .unit = "datagrams", .least = 16,
@@ -328,7 +445,7 @@ const struct option *option_find(enum section_name section, const char *name)
 
 bool section_is_planned(const char *name)
 {
-	static const char *const planned[] = {"bindings", "spool", "audit"};
+	static const char *const planned[] = {"bindings"};
 	for (size_t i = 0; i < sizeof planned / sizeof *planned; i++)
 		if (strcmp(planned[i], name) == 0)
 			return true;
@@ -387,9 +504,35 @@ void option_describe(const struct option *o, struct writer *to)
 	case OPTION_PATH:
 		write_text(to, "path");
 		break;
+	case OPTION_KEY:
+		write_text(to, "path, or credential:NAME");
+		break;
+	case OPTION_ADDRESS:
+		write_format(to, "%s address",
+			o->least == 4   ? "IPv4"
+			: o->least == 6 ? "IPv6"
+					: "IP");
+		break;
+	case OPTION_INTERFACE:
+		write_text(to, "interface name, ");
+		describe_range(o, "octets", to);
+		break;
+	case OPTION_RANGE:
+		write_text(to, "[first, last], ");
+		describe_range(o, NULL, to);
+		break;
+	case OPTION_PIN:
+		write_format(to, "%d hex digits", 2 * CONFIG_PIN_LEN);
+		break;
 	case OPTION_NUMBER:
 		write_text(to, "number, ");
 		describe_range(o, o->unit, to);
+		break;
+	case OPTION_SECONDS:
+		write_text(to, "duration of whole seconds, ");
+		duration_write(o->least, to);
+		write_text(to, " to ");
+		duration_write(o->greatest, to);
 		break;
 	case OPTION_DURATION:
 		write_text(to, "duration, ");

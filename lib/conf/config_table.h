@@ -8,15 +8,21 @@ enum option_type {
 	OPTION_TEXT,      // printable UTF-8; least and greatest are octets
 	OPTION_DIGITS,    // decimal digits; least and greatest are their number
 	OPTION_PATH,      // relative to the configuration file
-	OPTION_NUMBER,    // uint16_t or uint32_t
-	OPTION_DURATION,  // uint32_t of milliseconds; least and greatest too
-	OPTION_BOOL,      // bool
-	OPTION_CHOICE,    // the value of one of `choices`: bool or uint16_t
-	OPTION_WORD,      // one of `choices`, kept as text
-	OPTION_LIST,      // struct config_list of words in lower case
-	OPTION_PORTS,     // sip.ports and sip.port_count
-	OPTION_DEVICE,    // the one device of a mirror
-	OPTION_PAIR,      // the two devices of a pair
+	OPTION_KEY,       // the path of a key, or "credential:NAME", which is kept as it is
+	OPTION_ADDRESS,   // an IP address as text; least is the family, 0 for any
+	OPTION_INTERFACE, // the name of a network interface
+	OPTION_RANGE, // source_port_first and source_port_last of a destination; least and greatest hold for both
+	OPTION_PIN,      // pin and has_pin of a destination
+	OPTION_NUMBER,   // uint16_t or uint32_t
+	OPTION_DURATION, // uint32_t of milliseconds; least and greatest too
+	OPTION_SECONDS, // a duration as uint32_t of whole seconds; least and greatest are milliseconds
+	OPTION_BOOL,    // bool
+	OPTION_CHOICE, // the value of one of `choices`: bool or uint16_t
+	OPTION_WORD,   // one of `choices`, kept as text
+	OPTION_LIST,   // struct config_list of words in lower case
+	OPTION_PORTS,  // sip.ports and sip.port_count
+	OPTION_DEVICE, // the one device of a mirror
+	OPTION_PAIR,   // the two devices of a pair
 };
 
 enum section_name {
@@ -26,6 +32,10 @@ enum section_name {
 	SECTION_PORTS,
 	SECTION_TLS,
 	SECTION_DESTINATIONS,
+	SECTION_LI,
+	SECTION_SETS,
+	SECTION_SPOOL,
+	SECTION_AUDIT,
 	SECTION_REASSEMBLY,
 	SECTION_SIP,
 	SECTION_NUMBERING,

@@ -214,6 +214,50 @@ static const char *path_take(struct reading *r, const struct option *o,
 	return config_hold(r, writer_bytes(&w));
 }
 
+// systemd puts a credential into a directory under its name, so the name is that of a file.
+static bool is_credential_name(const char *name)
+{
+	return *name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+static const char *key_take(struct reading *r, const struct option *o,
+	const struct yaml_node *value, const struct where *where)
+{
+	static const size_t prefix_len = sizeof CONFIG_CREDENTIAL - 1;
+	if (value->kind != YAML_SCALAR || strncmp(value->text, CONFIG_CREDENTIAL, prefix_len) != 0)
+		return path_take(r, o, value, where);
+	if (value->len <= 255 && is_printable(value) &&
+		is_credential_name(value->text + prefix_len))
+		return config_hold(r, bytes_of(value->text, value->len));
+	complain(r, value->mark, where,
+		"behind 'credential:' stands the name that LoadCredential= gives it, without '/'");
+	return NULL;
+}
+
+static const char *address_take(struct reading *r, const struct option *o,
+	const struct yaml_node *value, const struct where *where)
+{
+	struct address address;
+	if (value->kind == YAML_SCALAR &&
+		address_parse(bytes_of(value->text, value->len), &address) &&
+		(o->least == 0 || o->least == address.family))
+		return config_hold(r, bytes_of(value->text, value->len));
+	complain_of_value(r, o, value, where);
+	return NULL;
+}
+
+// What the kernel takes as the name of an interface (dev_valid_name).
+static const char *interface_take(struct reading *r, const struct option *o,
+	const struct yaml_node *value, const struct where *where)
+{
+	if (value->kind == YAML_SCALAR && value->len >= o->least && value->len <= o->greatest &&
+		!strpbrk(value->text, "/: \t") && strcmp(value->text, ".") != 0 &&
+		strcmp(value->text, "..") != 0 && is_printable(value))
+		return config_hold(r, bytes_of(value->text, value->len));
+	complain_of_value(r, o, value, where);
+	return NULL;
+}
+
 // Hosts and media types compare in lower case, hosts without a trailing dot.
 static const char *word_take(
 	struct reading *r, const struct yaml_node *value, const struct where *where)
@@ -281,6 +325,58 @@ static void ports_set(struct reading *r, const struct option *o, const struct ya
 	}
 }
 
+static void range_set(struct reading *r, const struct option *o, struct config_destination *d,
+	const struct yaml_node *value, const struct where *where)
+{
+	uint64_t ends[2] = {0, 0};
+	bool good = value->kind == YAML_LIST && value->len == 2;
+	const struct yaml_node *n = good ? value->first : NULL;
+	for (size_t i = 0; n; n = n->next, i++)
+		good &= n->kind == YAML_SCALAR && number_read(o, n->text, &ends[i]);
+	if (!good) {
+		complain(r, value->mark, where,
+			"must be a list of two numbers, [first, last], %llu to %llu",
+			(unsigned long long)o->least, (unsigned long long)o->greatest);
+		return;
+	}
+	if (ends[0] > ends[1]) {
+		complain(r, value->mark, where, "the first port (%llu) is above the last (%llu)",
+			(unsigned long long)ends[0], (unsigned long long)ends[1]);
+		return;
+	}
+	d->source_port_first = (uint16_t)ends[0];
+	d->source_port_last = (uint16_t)ends[1];
+}
+
+// Hex digits with or without colons between them, as openssl prints them.
+static bool pin_read(const struct yaml_node *value, uint8_t pin[CONFIG_PIN_LEN])
+{
+	size_t digits = 0;
+	for (size_t i = 0; i < value->len; i++) {
+		uint8_t c = (uint8_t)value->text[i];
+		int nibble = ascii_hex_value(c);
+		if (c == ':' && digits > 0 && digits % 2 == 0 && i + 1 < value->len)
+			continue;
+		if (nibble < 0 || digits == 2 * CONFIG_PIN_LEN)
+			return false;
+		pin[digits / 2] = (uint8_t)(pin[digits / 2] << 4 | nibble);
+		digits++;
+	}
+	return digits == 2 * CONFIG_PIN_LEN;
+}
+
+static void pin_set(struct reading *r, const struct option *o, struct config_destination *d,
+	const struct yaml_node *value, const struct where *where)
+{
+	uint8_t pin[CONFIG_PIN_LEN] = {0};
+	if (value->kind != YAML_SCALAR || !pin_read(value, pin)) {
+		complain_of_value(r, o, value, where);
+		return;
+	}
+	memcpy(d->pin, pin, sizeof pin);
+	d->has_pin = true;
+}
+
 static void scalar_set(struct reading *r, const struct option *o, void *base,
 	const struct yaml_node *value, const struct where *where)
 {
@@ -291,6 +387,8 @@ static void scalar_set(struct reading *r, const struct option *o, void *base,
 		good = number_read(o, value->text, &number);
 	else if (good && o->type == OPTION_DURATION)
 		good = duration_read(o, value->text, &number);
+	else if (good && o->type == OPTION_SECONDS)
+		good = duration_read(o, value->text, &number) && number % 1000 == 0;
 	else if (good && o->type == OPTION_BOOL)
 		good = bool_read(value->text, &number);
 	else if (good)
@@ -301,7 +399,10 @@ static void scalar_set(struct reading *r, const struct option *o, void *base,
 	else if (o->type == OPTION_WORD)
 		field_store_text(o, base, choice->word);
 	else
-		field_store(o, base, choice ? choice->value : number);
+		field_store(o, base,
+			choice                      ? choice->value
+			: o->type == OPTION_SECONDS ? number / 1000
+						    : number);
 }
 
 void option_set(struct reading *r, const struct option *o, void *base,
@@ -317,6 +418,21 @@ void option_set(struct reading *r, const struct option *o, void *base,
 	case OPTION_PATH:
 		field_store_text(o, base, path_take(r, o, value, where));
 		break;
+	case OPTION_KEY:
+		field_store_text(o, base, key_take(r, o, value, where));
+		break;
+	case OPTION_ADDRESS:
+		field_store_text(o, base, address_take(r, o, value, where));
+		break;
+	case OPTION_INTERFACE:
+		field_store_text(o, base, interface_take(r, o, value, where));
+		break;
+	case OPTION_RANGE:
+		range_set(r, o, base, value, where);
+		break;
+	case OPTION_PIN:
+		pin_set(r, o, base, value, where);
+		break;
 	case OPTION_LIST:
 		list_set(r, o, base, value, where);
 		break;
@@ -325,6 +441,7 @@ void option_set(struct reading *r, const struct option *o, void *base,
 		break;
 	case OPTION_NUMBER:
 	case OPTION_DURATION:
+	case OPTION_SECONDS:
 	case OPTION_BOOL:
 	case OPTION_CHOICE:
 	case OPTION_WORD:

@@ -1,9 +1,11 @@
 #include "yaml.h"
 
 #include "utf8.h"
+#include "yaml_memory.h"
 
 #include <../include/yaml.h> // libyaml's: ours has the same name and stands first on the path
 
+#include <assert.h>
 #include <stdlib.h>
 
 // --- memory: blocks that only grow, wiped and freed together -------------------------------------------------
@@ -168,13 +170,6 @@ struct building {
 	size_t keyed_cap;
 };
 
-static void event_wipe(yaml_event_t *event)
-{
-	if (event->type == YAML_SCALAR_EVENT)
-		explicit_bzero(event->data.scalar.value, event->data.scalar.length);
-	yaml_event_delete(event);
-}
-
 static void stop_without_memory(struct building *b)
 {
 	problems_add(b->problems, (struct yaml_mark){0}, 0, "out of memory");
@@ -256,7 +251,7 @@ static struct yaml_node *list_of(struct building *b, const yaml_event_t *start, 
 	while (next_event(b, &event)) {
 		bool ended = event.type == YAML_SEQUENCE_END_EVENT;
 		struct yaml_node *child = ended ? NULL : node_of(b, &event, depth + 1);
-		event_wipe(&event);
+		yaml_event_delete(&event);
 		if (ended)
 			break;
 		if (!child)
@@ -345,16 +340,16 @@ static struct yaml_node *map_of(struct building *b, const yaml_event_t *start, u
 	yaml_event_t event;
 	while (next_event(b, &event)) {
 		if (event.type == YAML_MAPPING_END_EVENT) {
-			event_wipe(&event);
+			yaml_event_delete(&event);
 			break;
 		}
 		const char *key = key_of(b, &event, depth);
 		struct yaml_mark key_mark = mark_of(event.start_mark);
-		event_wipe(&event);
+		yaml_event_delete(&event);
 		if (!next_event(b, &event))
 			break;
 		struct yaml_node *value = node_of(b, &event, depth + 1);
-		event_wipe(&event);
+		yaml_event_delete(&event);
 		if (!key || !value)
 			continue;
 		value->key = key;
@@ -400,9 +395,9 @@ static void read_document(struct building *b, const yaml_event_t *start)
 	if (!next_event(b, &event))
 		return;
 	b->document->root = node_of(b, &event, 0);
-	event_wipe(&event);
+	yaml_event_delete(&event);
 	if (next_event(b, &event)) // the end of the document
-		event_wipe(&event);
+		yaml_event_delete(&event);
 }
 
 static void read_stream(struct building *b)
@@ -418,7 +413,7 @@ static void read_stream(struct building *b)
 		} else if (event.type == YAML_DOCUMENT_START_EVENT) {
 			read_document(b, &event);
 		}
-		event_wipe(&event);
+		yaml_event_delete(&event);
 	}
 	if (!b->document->root && !b->stopped)
 		b->document->root = node_new(b, YAML_MAP, (yaml_mark_t){0});
@@ -467,15 +462,15 @@ struct yaml_document *yaml_parse(struct bytes text, struct problems *problems)
 		problems_add(problems, (struct yaml_mark){0}, 0, "out of memory");
 		return NULL;
 	}
+	// All that libyaml gives back is wiped: its tokens and buffers hold the text too.
+	bool is_wiped = yaml_memory_is_wiped(b.parser.raw_buffer.start,
+		(size_t)(b.parser.raw_buffer.end - b.parser.raw_buffer.start));
+	assert(is_wiped);
+	(void)is_wiped;
 	yaml_parser_set_encoding(&b.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&b.parser, text.at ? text.at : (const uint8_t *)"", text.len);
 	read_stream(&b);
 
-	// libyaml's buffers held the text too.
-	explicit_bzero(
-		b.parser.buffer.start, (size_t)(b.parser.buffer.end - b.parser.buffer.start));
-	explicit_bzero(b.parser.raw_buffer.start,
-		(size_t)(b.parser.raw_buffer.end - b.parser.raw_buffer.start));
 	yaml_parser_delete(&b.parser);
 	free((void *)b.keyed);
 	if (problems->count == before + b.duplicates && !b.stopped)

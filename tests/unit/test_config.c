@@ -125,6 +125,23 @@ static void what_is_not_said_has_its_default(void **state)
 	assert_null(c->user);
 	assert_int_equal(c->shutdown_timeout_ms, 10000);
 	assert_string_equal(c->log_level, "notice");
+	assert_null(c->journal);
+	assert_int_equal(c->stall_timeout_ms, 1000);
+	assert_null(c->li.source_address);
+	assert_null(c->li.source_address6);
+	assert_null(c->li.interface);
+	assert_int_equal(c->sets.failover_after_ms, 10000);
+	assert_int_equal(c->sets.return_after_ms, 60000);
+	assert_null(c->spool.directory);
+	assert_null(c->spool.master_key);
+	assert_int_equal(c->spool.max_mib, 1024);
+	assert_int_equal(c->spool.max_age_ms, 7 * 24 * 60 * 60 * 1000);
+	assert_int_equal(c->spool.segment_kib, 4096);
+	assert_false(c->spool.deliver_ended);
+	assert_null(c->audit.file);
+	assert_null(c->audit.hmac_key);
+	assert_int_equal(c->audit.max_mib, 64);
+	assert_false(c->audit.stop_when_full);
 	config_free(c);
 }
 
@@ -257,10 +274,8 @@ static void unknown_keys_name_the_nearest_known_one(void **state)
 
 static void sections_of_later_versions_are_refused_as_such(void **state)
 {
-	assert_refused(state, LEAST "bindings: {sources: []}\nspool: /s\naudit: {}\n",
-		"x2tap.yaml:5:1: error: 'bindings' is not supported yet: take it out\n"
-		"x2tap.yaml:6:1: error: 'spool' is not supported yet: take it out\n"
-		"x2tap.yaml:7:1: error: 'audit' is not supported yet: take it out\n");
+	assert_refused(state, LEAST "bindings: {sources: []}\n",
+		"x2tap.yaml:5:1: error: 'bindings' is not supported yet: take it out\n");
 }
 
 static void what_has_no_default_must_be_there(void **state)
@@ -419,6 +434,248 @@ static void destinations_are_checked(void **state)
 		"x2tap.yaml:12:80: error: destinations.00000000-0000-4000-8000-000000000004.max_write: '16385' is not valid here (number, 1024 to 16384 octets)\n");
 }
 
+#define PIN "00:11:22:33:44:55:66:77:88:99:aA:bb:cc:dd:ee:ff"
+
+static void a_connection_to_an_mf_has_its_defaults(void **state)
+{
+	struct config *c = loaded(state, LEAST TLS "destinations:\n  " DID ": {tls_name: mdf}\n");
+	const struct config_destination *d = c->destinations;
+	assert_false(d->on_demand);
+	assert_int_equal(d->idle_timeout_ms, 5 * 60 * 1000);
+	assert_false(d->has_pin);
+	assert_null(d->source_address);
+	assert_null(d->interface);
+	assert_int_equal(d->source_port_first, 0);
+	assert_int_equal(d->source_port_last, 0);
+	assert_int_equal(d->tcp_keepalive_s, 30);
+	assert_int_equal(d->tcp_user_timeout_ms, 0);
+	config_free(c);
+}
+
+static void how_to_connect_is_said_for_each_mf(void **state)
+{
+	struct config *c = loaded(state, LEAST TLS
+		"destinations:\n"
+		"  " DID ":\n"
+		"    tls_name: mdf\n"
+		"    connection: on_demand\n"
+		"    idle_timeout: 24h\n"
+		"    pin: " PIN ":" PIN "\n"
+		"    source_address: 192.0.2.1\n"
+		"    interface: li-vrf.100\n"
+		"    source_ports: [1024, 65535]\n"
+		"    tcp_keepalive: 1m\n"
+		"    tcp_user_timeout: 100ms\n"
+		"  00000000-0000-4000-8000-000000000002:\n"
+		"    {tls_name: x, connection: permanent, source_address: \"2001:db8::1\", source_ports: [5000, 5000],\n"
+		"     pin: 00112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff,\n"
+		"     tcp_keepalive: 0, tcp_user_timeout: 0, interface: fifteen_octets_}\n");
+	static const uint8_t half[16] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99,
+		0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff};
+	const struct config_destination *d = c->destinations;
+	assert_true(d[0].on_demand);
+	assert_int_equal(d[0].idle_timeout_ms, 24 * 60 * 60 * 1000);
+	assert_string_equal(d[0].source_address, "192.0.2.1");
+	assert_string_equal(d[0].interface, "li-vrf.100");
+	assert_int_equal(d[0].source_port_first, 1024);
+	assert_int_equal(d[0].source_port_last, 65535);
+	assert_int_equal(d[0].tcp_keepalive_s, 60);
+	assert_int_equal(d[0].tcp_user_timeout_ms, 100);
+	assert_false(d[1].on_demand);
+	assert_string_equal(d[1].source_address, "2001:db8::1");
+	assert_string_equal(d[1].interface, "fifteen_octets_");
+	assert_int_equal(d[1].source_port_first, 5000);
+	assert_int_equal(d[1].source_port_last, 5000);
+	assert_int_equal(d[1].tcp_keepalive_s, 0);
+	assert_int_equal(d[1].tcp_user_timeout_ms, 0);
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(d[i].has_pin);
+		assert_memory_equal(d[i].pin, half, 16);
+		assert_memory_equal(d[i].pin + 16, half, 16);
+	}
+	config_free(c);
+}
+
+static void assert_destination_refused(void **state, const char *option, const char *expected)
+{
+	char text[1024], line[1024];
+	snprintf(text, sizeof text,
+		LEAST TLS "destinations:\n  " DID ":\n    tls_name: mdf\n    %s\n", option);
+	snprintf(line, sizeof line, "x2tap.yaml:9:%s\n", expected);
+	assert_refused(state, text, line);
+}
+
+#define AT "error: destinations." DID
+
+static void how_to_connect_is_checked(void **state)
+{
+	static const struct {
+		const char *option, *expected;
+	} cases[] = {
+		{"connection: ondemand",
+			"17: " AT
+			".connection: 'ondemand' is not valid here (permanent or on_demand)"},
+		{"idle_timeout: 5m",
+			"19: " AT
+			".idle_timeout: needs 'connection: on_demand': a permanent connection stays when it is idle"},
+		{"pin: 00112233", "10: " AT ".pin: '00112233' is not valid here (64 hex digits)"},
+		{"pin: " PIN ":" PIN "0",
+			"10: " AT ".pin: '" PIN ":" PIN "0' is not valid here (64 hex digits)"},
+		{"pin: " PIN ":xx:" PIN,
+			"10: " AT ".pin: '" PIN ":xx:" PIN "' is not valid here (64 hex digits)"},
+		{"pin: 0:0112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff",
+			"10: " AT
+			".pin: '0:0112233445566778899AABBCCDDEEFF00112233445566778899aabbccddeeff' is not valid here (64 hex digits)"},
+		{"pin: \"" PIN ":" PIN ":\"",
+			"10: " AT ".pin: '" PIN ":" PIN ":' is not valid here (64 hex digits)"},
+		{"pin: [a]", "10: " AT ".pin: a list is not valid here (64 hex digits)"},
+		{"source_address: li0",
+			"21: " AT ".source_address: 'li0' is not valid here (IP address)"},
+		{"source_address: 192.0.2.256",
+			"21: " AT ".source_address: '192.0.2.256' is not valid here (IP address)"},
+		{"interface: sixteen_octets__",
+			"16: " AT
+			".interface: 'sixteen_octets__' is not valid here (interface name, 1 to 15 octets)"},
+		{"interface: a/b",
+			"16: " AT
+			".interface: 'a/b' is not valid here (interface name, 1 to 15 octets)"},
+		{"interface: \"a b\"",
+			"16: " AT
+			".interface: 'a b' is not valid here (interface name, 1 to 15 octets)"},
+		{"interface: ..",
+			"16: " AT
+			".interface: '..' is not valid here (interface name, 1 to 15 octets)"},
+		{"source_ports: [5001, 5000]",
+			"19: " AT ".source_ports: the first port (5001) is above the last (5000)"},
+		{"source_ports: [1023, 5000]",
+			"19: " AT
+			".source_ports: must be a list of two numbers, [first, last], 1024 to 65535"},
+		{"source_ports: [1024, 65536]",
+			"19: " AT
+			".source_ports: must be a list of two numbers, [first, last], 1024 to 65535"},
+		{"source_ports: [1024]",
+			"19: " AT
+			".source_ports: must be a list of two numbers, [first, last], 1024 to 65535"},
+		{"source_ports: 1024",
+			"19: " AT
+			".source_ports: must be a list of two numbers, [first, last], 1024 to 65535"},
+		{"tcp_keepalive: 1500ms",
+			"20: " AT
+			".tcp_keepalive: '1500ms' is not valid here (duration of whole seconds, 1s to 1h, or 0: off)"},
+		{"tcp_keepalive: 2h",
+			"20: " AT
+			".tcp_keepalive: '2h' is not valid here (duration of whole seconds, 1s to 1h, or 0: off)"},
+		{"tcp_user_timeout: 99ms",
+			"23: " AT
+			".tcp_user_timeout: '99ms' is not valid here (duration, 100ms to 1h, or 0: the kernel's, a quarter of an hour or so)"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_destination_refused(state, cases[i].option, cases[i].expected);
+	assert_refused(state,
+		LEAST TLS "destinations:\n  " DID
+			  ": {tls_name: x, connection: on_demand, idle_timeout: 25h}\n",
+		"x2tap.yaml:7:92: " AT
+		".idle_timeout: '25h' is not valid here (duration, 1s to 24h)\n");
+}
+
+static void li_sets_spool_and_audit_are_taken(void **state)
+{
+	struct config *c = loaded(state, LEAST
+		"journal: li/sequence.journal\n"
+		"stall_timeout: 100ms\n"
+		"li: {source_address: 192.0.2.1, source_address6: \"2001:db8::1\", interface: li0}\n"
+		"sets: {failover_after: 100ms, return_after: 24h}\n"
+		"spool: {directory: spool, master_key: /k/master, max_mib: 1, max_age: 1m, segment_kib: 64,\n"
+		"        ended_tasks: deliver}\n"
+		"audit: {file: /a/audit.jsonl, hmac_key: credential:x2tap-audit, max_mib: 1, when_full: stop}\n");
+	const struct place *place = *state;
+	char path[128];
+	snprintf(path, sizeof path, "%s/li/sequence.journal", place->directory);
+	assert_string_equal(c->journal, path);
+	assert_int_equal(c->stall_timeout_ms, 100);
+	assert_string_equal(c->li.source_address, "192.0.2.1");
+	assert_string_equal(c->li.source_address6, "2001:db8::1");
+	assert_string_equal(c->li.interface, "li0");
+	assert_int_equal(c->sets.failover_after_ms, 100);
+	assert_int_equal(c->sets.return_after_ms, 24 * 60 * 60 * 1000);
+	snprintf(path, sizeof path, "%s/spool", place->directory);
+	assert_string_equal(c->spool.directory, path);
+	assert_string_equal(c->spool.master_key, "/k/master");
+	assert_int_equal(c->spool.max_mib, 1);
+	assert_int_equal(c->spool.max_age_ms, 60000);
+	assert_int_equal(c->spool.segment_kib, 64);
+	assert_true(c->spool.deliver_ended);
+	assert_string_equal(c->audit.file, "/a/audit.jsonl");
+	assert_string_equal(c->audit.hmac_key, "credential:x2tap-audit");
+	assert_int_equal(c->audit.max_mib, 1);
+	assert_true(c->audit.stop_when_full);
+	config_free(c);
+
+	c = loaded(state, LEAST "spool: {directory: /s, master_key: credential:m, max_age: 720h}\n"
+				"audit: {file: a, hmac_key: keys/credential:x}\n");
+	assert_string_equal(c->spool.master_key, "credential:m");
+	assert_int_equal(c->spool.max_age_ms, 30u * 24 * 60 * 60 * 1000);
+	snprintf(path, sizeof path, "%s/keys/credential:x", place->directory);
+	assert_string_equal(c->audit.hmac_key, path);
+	config_free(c);
+}
+
+static void li_sets_spool_and_audit_are_checked(void **state)
+{
+	assert_refused(state,
+		LEAST
+		"journal: \"\"\n"
+		"stall_timeout: 99ms\n"
+		"li: {source_address: \"2001:db8::1\", source_address6: 192.0.2.1, interface: \"\"}\n"
+		"sets: {failover_after: 99ms, return_after: 25h, return: 1}\n"
+		"spool: {max_mib: 0, max_age: 59s, segment_kib: 63, ended_tasks: keep}\n"
+		"audit: {max_mib: 65537, when_full: halt, hmac_key: []}\n",
+		"x2tap.yaml:5:10: error: journal: '' is not valid here (path)\n"
+		"x2tap.yaml:6:16: error: stall_timeout: '99ms' is not valid here (duration, 100ms to 1m)\n"
+		"x2tap.yaml:7:22: error: li.source_address: '2001:db8::1' is not valid here (IPv4 address)\n"
+		"x2tap.yaml:7:54: error: li.source_address6: '192.0.2.1' is not valid here (IPv6 address)\n"
+		"x2tap.yaml:7:76: error: li.interface: '' is not valid here (interface name, 1 to 15 octets)\n"
+		"x2tap.yaml:8:24: error: sets.failover_after: '99ms' is not valid here (duration, 100ms to 1h)\n"
+		"x2tap.yaml:8:44: error: sets.return_after: '25h' is not valid here (duration, 100ms to 24h)\n"
+		"x2tap.yaml:8:49: error: sets: unknown key 'return'\n"
+		"x2tap.yaml:9:8: error: spool.directory: missing, and there is no default (path)\n"
+		"x2tap.yaml:9:8: error: spool.master_key: missing, and there is no default (path, or credential:NAME)\n"
+		"x2tap.yaml:9:18: error: spool.max_mib: '0' is not valid here (number, 1 to 16777216 MiB)\n"
+		"x2tap.yaml:9:30: error: spool.max_age: '59s' is not valid here (duration, 1m to 720h)\n"
+		"x2tap.yaml:9:48: error: spool.segment_kib: '63' is not valid here (number, 64 to 65536 KiB)\n"
+		"x2tap.yaml:9:65: error: spool.ended_tasks: 'keep' is not valid here (drop or deliver)\n"
+		"x2tap.yaml:10:8: error: audit.file: missing, and there is no default (path)\n"
+		"x2tap.yaml:10:18: error: audit.max_mib: '65537' is not valid here (number, 1 to 65536 MiB)\n"
+		"x2tap.yaml:10:36: error: audit.when_full: 'halt' is not valid here (continue or stop)\n"
+		"x2tap.yaml:10:52: error: audit.hmac_key: a list is not valid here (path, or credential:NAME)\n");
+	assert_refused(state,
+		LEAST
+		"spool: {directory: s, master_key: credential:../m, max_mib: 7, segment_kib: 4096}\n"
+		"audit: {file: f, hmac_key: \"credential:\"}\n"
+		"li: 192.0.2.1\n",
+		"x2tap.yaml:5:8: error: spool: max_mib must hold two segments of segment_kib\n"
+		"x2tap.yaml:5:35: error: spool.master_key: behind 'credential:' stands the name that LoadCredential= gives it, without '/'\n"
+		"x2tap.yaml:6:28: error: audit.hmac_key: behind 'credential:' stands the name that LoadCredential= gives it, without '/'\n"
+		"x2tap.yaml:7:5: error: li: must be a map of options (key: value)\n");
+	config_free(loaded(state,
+		LEAST "spool: {directory: s, master_key: m, max_mib: 8, segment_kib: 4096}\n"));
+}
+
+static void a_file_that_is_written_is_no_other_file(void **state)
+{
+	assert_refused(state,
+		LEAST "tls: {cert: c.pem, key: k.pem, ca: ca.pem}\n"
+		      "journal: targets.yaml\n"
+		      "spool: {directory: /s, master_key: /k}\n"
+		      "audit: {file: k.pem}\n",
+		"x2tap.yaml:6:10: error: journal: x2tap writes this file, it cannot be that of targets.file too\n"
+		"x2tap.yaml:8:15: error: audit.file: x2tap writes this file, it cannot be that of tls.key too\n");
+	assert_refused(state, LEAST "journal: j\naudit: {file: j, hmac_key: credential:j}\n",
+		"x2tap.yaml:6:15: error: audit.file: x2tap writes this file, it cannot be that of journal too\n");
+	assert_refused(state, LEAST "audit: {file: /k, hmac_key: /k}\n",
+		"x2tap.yaml:5:15: error: audit.file: x2tap writes this file, it cannot be that of audit.hmac_key too\n");
+}
+
 static void too_many_of_anything_is_refused(void **state)
 {
 	char text[8192];
@@ -483,6 +740,12 @@ int main(void)
 		cmocka_unit_test(reassembly_has_its_ranges),
 		cmocka_unit_test(names_in_pdus_are_printable_and_at_most_255_octets),
 		cmocka_unit_test(destinations_are_checked),
+		cmocka_unit_test(a_connection_to_an_mf_has_its_defaults),
+		cmocka_unit_test(how_to_connect_is_said_for_each_mf),
+		cmocka_unit_test(how_to_connect_is_checked),
+		cmocka_unit_test(li_sets_spool_and_audit_are_taken),
+		cmocka_unit_test(li_sets_spool_and_audit_are_checked),
+		cmocka_unit_test(a_file_that_is_written_is_no_other_file),
 		cmocka_unit_test(too_many_of_anything_is_refused),
 		cmocka_unit_test(a_socket_path_must_fit_its_address),
 		cmocka_unit_test(a_missing_or_broken_file_is_told),

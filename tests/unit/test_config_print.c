@@ -100,6 +100,10 @@ static void every_option_of_the_sample_can_be_switched_on_and_shows_its_default(
 	char *text = printed(config_print_sample);
 	struct config *off = load_text(text);
 	switch_all_on(text);
+	// The one option that needs another than the default beside it.
+	char *connection = strstr(text, "connection: permanent");
+	assert_non_null(connection);
+	memcpy(connection, "connection: on_demand", strlen("connection: on_demand"));
 	struct config *on = load_text(text);
 	assert_int_equal(on->port_count, 2);
 	assert_string_equal(on->did, "domain-1");
@@ -114,6 +118,14 @@ static void every_option_of_the_sample_can_be_switched_on_and_shows_its_default(
 	assert_string_equal(
 		on->numbering.international_prefix, off->numbering.international_prefix);
 	assert_string_equal(on->control.socket, off->control.socket);
+	assert_int_equal(on->stall_timeout_ms, off->stall_timeout_ms);
+	assert_memory_equal(&on->sets, &off->sets, sizeof on->sets);
+	assert_int_equal(on->spool.max_age_ms, off->spool.max_age_ms);
+	assert_int_equal(on->spool.segment_kib, off->spool.segment_kib);
+	assert_int_equal(on->audit.max_mib, off->audit.max_mib);
+	assert_int_equal(on->destinations[0].tcp_keepalive_s, off->destinations[0].tcp_keepalive_s);
+	assert_true(on->destinations[0].has_pin);
+	assert_string_equal(on->li.interface, "li0");
 	config_free(off);
 	config_free(on);
 	free(text);
