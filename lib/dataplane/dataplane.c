@@ -47,8 +47,8 @@ static struct analysis_config analysis_config(struct worker *w, const struct con
 			{
 				.max_datagrams = config->reassembly.max_datagrams,
 				.memory = (size_t)config->reassembly.fragment_memory_mib << 20,
-				.timeout_ns = (uint64_t)config->reassembly.fragment_timeout_ms *
-		                      1000000,
+				.timeout_ns =
+					(uint64_t)config->reassembly.fragment_timeout_ms * 1000000,
 			},
 		.streams =
 			{
@@ -119,8 +119,8 @@ static int make_shared(struct dataplane *d, const struct config *config, struct 
 // Rings from every worker to every other.
 static int join_workers(struct dataplane *d, struct error *error)
 {
-	size_t size = HANDOVER_OCTETS / PARCEL_KINDS /
-	              (d->worker_count > 1 ? d->worker_count - 1 : 1);
+	size_t size =
+		HANDOVER_OCTETS / PARCEL_KINDS / (d->worker_count > 1 ? d->worker_count - 1 : 1);
 	for (unsigned from = 0; from < d->worker_count; from++) {
 		for (unsigned to = 0; to < d->worker_count; to++) {
 			struct handover_rings *out = &d->workers[from]->outbound[to];
@@ -404,12 +404,15 @@ uint64_t dataplane_received(const struct dataplane *d)
 	return total;
 }
 
+uint64_t dataplane_worker_turns(const struct dataplane *d, unsigned worker)
+{
+	return atomic_load_explicit(&d->workers[worker]->turns, memory_order_relaxed);
+}
+
 uint64_t dataplane_turns(const struct dataplane *d)
 {
 	uint64_t least = UINT64_MAX;
-	for (unsigned i = 0; i < d->worker_count; i++) {
-		uint64_t turns = atomic_load_explicit(&d->workers[i]->turns, memory_order_relaxed);
-		least = RTE_MIN(least, turns);
-	}
+	for (unsigned i = 0; i < d->worker_count; i++)
+		least = RTE_MIN(least, dataplane_worker_turns(d, i));
 	return least;
 }

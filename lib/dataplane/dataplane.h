@@ -48,7 +48,8 @@ struct dataplane_totals {
 	struct fragments_counters fragments;
 	struct streams_counters streams;
 	uint64_t incomplete, followed; // now: datagrams that wait for fragments, streams
-	uint64_t claims_given_up;      // datagrams and streams whose parts may now be put together by two workers
+	uint64_t
+		claims_given_up; // datagrams and streams whose parts may now be put together by two workers
 };
 
 struct dataplane;
@@ -79,7 +80,16 @@ void dataplane_port_counters(
 	const struct dataplane *d, size_t index, struct dataplane_port_counters *out);
 void dataplane_totals(const struct dataplane *d, struct dataplane_totals *out);
 uint64_t dataplane_received(const struct dataplane *d); // frames, over all ports
-// How often the worker that had the least time looked at all of its queues.
+// How often a worker looked at all of its queues: while it runs, a number that stays as it is tells of one that hangs.
+uint64_t dataplane_worker_turns(const struct dataplane *d, unsigned worker);
+// The same of the worker that had the least time.
 uint64_t dataplane_turns(const struct dataplane *d);
+
+// Interfaces of the kernel that traffic ports stand on (net_af_packet, net_pcap, net_tap, mlx5 and others that tell theirs): what
+// x2tap itself sends must not leave there. Names are looked up at each call, for an interface may go and come again.
+enum { DATAPLANE_MAX_INTERFACES = 6 * 2 * CONFIG_MAX_PORTS };
+size_t dataplane_traffic_interfaces(
+	const struct dataplane *d, unsigned if_indexes[DATAPLANE_MAX_INTERFACES]);
+bool dataplane_is_traffic_interface(const struct dataplane *d, unsigned if_index);
 
 #endif
