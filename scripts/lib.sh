@@ -5,12 +5,14 @@ build_packages=(
 	gcc libc6-dev meson ninja-build pkg-config python3
 	libdpdk-dev libssl-dev libyaml-dev libjansson-dev libcmocka-dev openssl
 )
+network_packages=(iproute2 ethtool procps nftables util-linux mount) # namespaces, faults of links and disks
 test_packages=(
 	clang-14 libclang-rt-14-dev # the second compiler, and libFuzzer
 	llvm-14                     # what fuzzing covers
 	tshark sip-tester kamailio  # peers: the dissector, the callers, the proxy between them
+	gnutls-bin                  # an MF with another TLS library
 	libpcap-dev libosip2-dev    # what benchmarks compare with
-	iproute2 ethtool procps     # network namespaces
+	"${network_packages[@]}"
 )
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -86,7 +86,7 @@ static unsigned drain_events(struct core *core)
 			if (!record.at)
 				break;
 			take_event(core, (const struct event *)(const void *)record.at);
-			record_ring_release(ring);
+			record_ring_release_wiped(ring); // it names the target, whose task may end
 			taken++;
 		}
 	}
@@ -194,8 +194,10 @@ static bool answer_control(void *context, enum control_role role, const char *re
 static void apply_orders(struct core *core)
 {
 	struct orders_result result;
-	if (orders_apply(core->orders, core->dataplane, core->delivery, &core->faults, &result))
-		answer_reload(core, &result);
+	if (!orders_apply(core->orders, core->dataplane, core->delivery, &core->faults, &result))
+		return;
+	explicit_bzero(core->pdu, IRI_MAX_PDU); // the last one may be of a task that has ended
+	answer_reload(core, &result);
 }
 
 // --- the loop --------------------------------------------------------------------------------------------------------

@@ -1,22 +1,18 @@
 // x2tap: options, start order, stop order.
 #include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "core.h"
 #include "log.h"
 #include "options.h"
+#include "privileges.h"
 
 enum exit_code { EXIT_GOOD, EXIT_BAD, EXIT_USAGE, EXIT_REMAINS };
 
@@ -135,55 +131,6 @@ static void warn(const char *line)
 	log_line(LOG_WARNING, "%s", line);
 }
 
-// Neither core files nor a debugger of another user may show what is in memory.
-static void keep_memory_private(void)
-{
-	const struct rlimit none = {0, 0};
-	setrlimit(RLIMIT_CORE, &none);
-#ifndef X2TAP_EXACT_PAYLOADS // the leak checker of sanitizer builds attaches like a debugger
-	prctl(PR_SET_DUMPABLE, 0);
-#endif
-}
-
-static int drop_root(const struct config *config, bool has_socket)
-{
-	if (!config->user && !config->group)
-		return 0;
-	if (geteuid() != 0) {
-		log_line(LOG_WARNING,
-			"user, group: x2tap was not started as root and stays who it is");
-		return 0;
-	}
-	const struct passwd *user = config->user ? getpwnam(config->user) : NULL;
-	if (config->user && !user) {
-		log_line(LOG_ERROR, "user: there is no user '%s': create it or remove the option",
-			config->user);
-		return -ENOENT;
-	}
-	const struct group *group = config->group ? getgrnam(config->group) : NULL;
-	if (config->group && !group) {
-		log_line(LOG_ERROR, "group: there is no group '%s': create it or remove the option",
-			config->group);
-		return -ENOENT;
-	}
-	gid_t gid = group ? group->gr_gid : user->pw_gid;
-	// Whom x2tap becomes may ask it, too.
-	if (user && has_socket &&
-		fchownat(AT_FDCWD, config->control.socket, user->pw_uid, (gid_t)-1,
-			AT_SYMLINK_NOFOLLOW) != 0)
-		log_line(LOG_WARNING, "control.socket: cannot be given to user '%s': %s",
-			config->user, strerror(errno));
-	if ((user ? initgroups(config->user, gid) : setgroups(0, NULL)) != 0 || setgid(gid) != 0 ||
-		(user && setuid(user->pw_uid) != 0)) {
-		log_line(LOG_ERROR, "user, group: root cannot be dropped: %s", strerror(errno));
-		return -errno;
-	}
-	keep_memory_private(); // the kernel forgets it when the user changes
-	log_line(LOG_NOTICE, "now running as user %u, group %u", (unsigned)geteuid(),
-		(unsigned)getegid());
-	return 0;
-}
-
 // SIGHUP, SIGINT and SIGTERM come through a descriptor; blocked before EAL starts its threads, so that none takes them.
 static int open_signals(void)
 {
@@ -279,7 +226,9 @@ static int run(const struct options *options, const struct config *config, int s
 		goto end;
 	}
 	core_open_control(&core);
-	if (drop_root(config, core.control != NULL) != 0)
+	privileges_lock_memory();
+	if (privileges_drop(
+		    config->user, config->group, core.control ? config->control.socket : NULL) != 0)
 		goto end;
 
 	// From here on nothing stops forwarding: what is wrong with orders, certificates or MFs is a fault.
@@ -341,9 +290,9 @@ int main(int argc, char **argv)
 		code = check(config, options.config);
 	} else {
 		log_init("x2tap", level_of(config->log_level));
-		keep_memory_private();
+		privileges_limit();
 		int signals = open_signals();
-		if (rte_eal_init(options.eal_argc, argv) < 0) {
+		if (rte_eal_init(options.eal_argc, options.eal_argv) < 0) {
 			log_line(LOG_ERROR,
 				"EAL does not start: %s. Its own lines above say why; without hugepages give --no-huge -m 512",
 				rte_strerror(rte_errno));
@@ -353,6 +302,7 @@ int main(int argc, char **argv)
 		}
 		close(signals);
 	}
+	free(options.eal_argv);
 	config_free(config);
 	return code;
 }

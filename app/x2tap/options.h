@@ -14,8 +14,13 @@ struct options {
 	const char *config;
 	bool check;
 	double until_idle_s; // 0: run until told to stop
-	int eal_argc;        // of argv, argv[0] included; what follows belongs to x2tap
+	int eal_argc;        // with argv[0] and what x2tap adds of its own accord
+	char **eal_argv; // NULL with --check; the array is for the caller to free, the words are argv's
 };
+
+// x2tap leaves no file behind and lets no other process attach, so some EAL options are added unless given, and what would
+// break that is refused: --in-memory, or --no-shconf where memory is had otherwise, and --no-telemetry unless --telemetry is
+// given.
 
 enum options_result options_parse(int argc, char **argv, struct options *out);
 

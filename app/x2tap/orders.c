@@ -1,10 +1,12 @@
 #include "orders.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "log.h"
 
@@ -86,6 +88,14 @@ struct orders *orders_new(const struct config *config, const struct hash_key *ke
 	return o;
 }
 
+static void problems_wipe(struct orders *o)
+{
+	if (o->problems)
+		explicit_bzero(o->problems, strlen(o->problems)); // may show identifiers
+	free(o->problems);
+	o->problems = NULL;
+}
+
 static void load_fini(struct load *l)
 {
 	target_set_free(l->set);
@@ -105,9 +115,8 @@ void orders_free(struct orders *o)
 	target_table_free(o->table);
 	tls_context_free(o->tls);
 	free(o->settings);
-	if (o->problems)
-		explicit_bzero(o->problems, strlen(o->problems)); // may show identifiers
-	free(o->problems);
+	problems_wipe(o);
+	explicit_bzero(o, sizeof *o); // the hash key
 	free(o);
 }
 
@@ -144,14 +153,26 @@ static uint64_t tls_fingerprint(const struct tls_files *files)
 	const char *const paths[] = {files->cert, files->key, files->ca, files->crl};
 	uint64_t print = FNV1A_START;
 	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-		FILE *f = paths[i] ? fopen(paths[i], "rbe") : NULL;
-		for (int c; f && (c = getc(f)) != EOF;)
-			print = (print ^ (uint64_t)c) * 0x100000001b3; // FNV-1a
+		uint8_t octets[4096];
+		int fd = paths[i] ? open(paths[i], O_RDONLY | O_CLOEXEC) : -1;
+		for (ssize_t len; fd >= 0 && (len = read(fd, octets, sizeof octets)) > 0;)
+			for (ssize_t at = 0; at < len; at++)
+				print = (print ^ octets[at]) * 0x100000001b3; // FNV-1a
 		print = (print ^ 0x100u) * 0x100000001b3; // the end of a file is no octet of one
-		if (f)
-			fclose(f);
+		explicit_bzero(octets, sizeof octets);    // of a private key
+		if (fd >= 0)
+			close(fd);
 	}
 	return print;
+}
+
+// What calls left below this one. The kernel takes the pages of a thread's stack back at its end, but not while memory is locked,
+// and the next thread gets the same stack.
+static __attribute__((noinline)) void stack_wipe(void)
+{
+	enum { DEPTH = 256 * 1024 }; // a load goes nowhere as deep
+	uint8_t below[DEPTH];
+	explicit_bzero(below, sizeof below);
 }
 
 static void *load_main(void *argument)
@@ -165,6 +186,7 @@ static void *load_main(void *argument)
 		l->tls = tls_client_context_new(&files, &l->tls_error);
 	}
 	load_targets(o, l);
+	stack_wipe();
 	atomic_store_explicit(&o->finished, true, memory_order_release); // pairs with orders_apply
 	return NULL;
 }
@@ -336,8 +358,7 @@ bool orders_apply(struct orders *o, struct dataplane *dataplane, struct delivery
 		return false;
 	orders_wait(o);
 	struct load *l = &o->load;
-	free(o->problems);
-	o->problems = NULL;
+	problems_wipe(o);
 	take_over_tls(o, delivery, faults);
 	bool loaded = l->set && take_over(o, dataplane, delivery, faults);
 	if (loaded) {

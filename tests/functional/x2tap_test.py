@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import pathlib
+import pwd
 import shutil
 import signal
 import socket
@@ -40,6 +41,15 @@ def program(name):
     if not path.exists():
         raise Skip(f"{path} is not built")
     return str(path)
+
+
+@functools.cache
+def program_for_all(name):
+    """A copy of a program where every user gets at it: what it was built in may be closed to them."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="x2tap-programs-"))
+    atexit.register(shutil.rmtree, directory, True)
+    directory.chmod(0o755)
+    return shutil.copy(program(name), directory)
 
 
 def need_shared():
@@ -186,14 +196,26 @@ CONTROL_TASKS = [
 ]  # of somebody who is in no capture
 
 
-def write_targets(path, tasks, ports):
-    """Writes a target file; ports maps a DID to the port of its MF on loopback."""
+def destination_set(dsid, kind, *dids):
+    """A destination set of a target file, Redundant (most preferred first) or Duplicate; a task lists it as {"dSId": dsid}."""
+    return {
+        "dSId": dsid,
+        "destinationSetType": kind,
+        "listOfAssociatedDIDs": [{"dId": did, "preference": 1 + i} for i, did in enumerate(dids)],
+    }
+
+
+def write_targets(path, tasks, ports, sets=()):
+    """Writes a target file; ports maps a DID to the port of its MF on loopback, or to its address and port; sets are
+    destination_set()s."""
     path = pathlib.Path(path)
+    places = {did: place if isinstance(place, tuple) else ("127.0.0.1", place) for did, place in ports.items()}
     text = "format: 1\ndestinations:\n" + "".join(
         f"  - {{dId: {did}, deliveryType: X2Only, deliveryAddress: "
-        f'{{ipAddressAndPort: {{address: "127.0.0.1", tcpPort: "{port}"}}}}}}\n'
-        for did, port in ports.items()
+        f'{{ipAddressAndPort: {{address: "{address}", tcpPort: "{port}"}}}}}}\n'
+        for did, (address, port) in places.items()
     )
+    text += "destinationSets:\n" + yaml_text(list(sets), 1) if sets else ""
     text += "tasks:\n" + yaml_text(tasks, 1) if tasks else "tasks: []\n"
     fresh = path.with_suffix(".new")
     fresh.write_text(text)
@@ -207,10 +229,15 @@ MF_NAME = "mf.example.net"
 @functools.cache
 def certificates():
     """The directory of what scripts/make-certs --tests makes, once for a test program."""
+    return make_certificates("--tests")
+
+
+def make_certificates(*options):
+    """A directory with what scripts/make-certs makes, until the test program ends."""
     directory = pathlib.Path(tempfile.mkdtemp(prefix="x2tap-certs-"))
     atexit.register(shutil.rmtree, directory, True)
     subprocess.run(
-        [ROOT / "scripts/make-certs", directory, "--tests"], check=True, capture_output=True, stdin=subprocess.DEVNULL
+        [ROOT / "scripts/make-certs", directory, *options], check=True, capture_output=True, stdin=subprocess.DEVNULL
     )
     return directory
 
@@ -222,14 +249,14 @@ def ns_of(text):
 
 
 class Mf:
-    """x2mf on loopback, writing JSON lines."""
+    """x2mf on loopback or another address, writing JSON lines."""
 
-    def __init__(self, directory, *options, port=None, name="mf", cert="mf", ca="ca", inside=()):
+    def __init__(self, directory, *options, port=None, name="mf", cert="mf", ca="ca", inside=(), address="127.0.0.1"):
         self.port = port or free_port()
         self.jsonl = pathlib.Path(directory) / f"{name}.jsonl"
         files = certificates()
         self.process = start(
-            [*inside, program("x2mf"), "--listen", f"127.0.0.1:{self.port}", "--cert", files / f"{cert}.pem",
+            [*inside, program("x2mf"), "--listen", f"{address}:{self.port}", "--cert", files / f"{cert}.pem",
              "--key", files / f"{cert}.key", "--ca", files / f"{ca}.pem", "--jsonl", self.jsonl, *options],
             pathlib.Path(directory) / f"{name}.log",
         )  # fmt: skip
@@ -272,7 +299,10 @@ def eal(workers=1):
 class Tap:
     """x2tap with a configuration in a directory. Sections of the configuration are given as keyword arguments."""
 
-    def __init__(self, directory, tasks=(), mfs=None, workers=1, vdevs=(), ports=None, name="tap", inside=(), **sections):
+    def __init__(
+        self, directory, tasks=(), mfs=None, workers=1, vdevs=(), ports=None, name="tap", inside=(),
+        destination_sets=(), **sections
+    ):  # fmt: skip
         self.directory = pathlib.Path(directory)
         self.workers = workers
         self.vdevs = list(vdevs)
@@ -281,7 +311,7 @@ class Tap:
         self.targets = self.directory / f"{name}-targets.yaml"
         self.config = self.directory / f"{name}.yaml"
         self.socket = self.directory / f"{name}.sock"
-        self.mf_ports = {did: mf if isinstance(mf, int) else mf.port for did, mf in (mfs or {}).items()}
+        self.mf_ports = {did: mf if isinstance(mf, (int, tuple)) else mf.port for did, mf in (mfs or {}).items()}
         self.process = None
         files = certificates()
         destination = {"tls_name": MF_NAME, **sections.pop("destination", {})}
@@ -295,14 +325,16 @@ class Tap:
             "control": {"socket": self.socket},
             **sections,
         }
-        self.order(tasks)
+        self.order(tasks, destination_sets)
         self.write_config()
 
     def write_config(self):
         self.config.write_text(yaml_text(self.content))
 
-    def order(self, tasks):
-        write_targets(self.targets, list(tasks), self.mf_ports)
+    def order(self, tasks, destination_sets=None):
+        """Writes the target file; destination sets stay as they were unless others are given."""
+        self.destination_sets = list(self.destination_sets if destination_sets is None else destination_sets)
+        write_targets(self.targets, list(tasks), self.mf_ports, self.destination_sets)
 
     def command(self, *options):
         vdevs = [part for vdev in self.vdevs for part in ("--vdev", vdev)]
@@ -335,15 +367,16 @@ class Tap:
         return json.loads(answer)
 
     def ready(self):
-        """Waits until x2tap answers on its control socket."""
+        """Waits until x2tap answers on its control socket, and has loaded its orders or says why not."""
 
         def answers():
             if self.process.poll() is not None:
                 raise AssertionError(f"x2tap ended with {self.process.returncode}:\n{self.said()[-6000:]}")
             try:
-                return self.ask("status")["ok"]
+                status = self.ask("status")
             except OSError:
                 return False
+            return status["generation"] > 0 or any(fault["name"] == "targets" for fault in status["faults"])
 
         wait_for("x2tap to answer on its socket", answers)
         return self
@@ -358,6 +391,33 @@ class Tap:
         found = stop(self.process, how)
         if found != code:
             raise AssertionError(f"x2tap ended with {found}, not {code}:\n{self.said()[-6000:]}")
+
+
+ASK = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as s:
+    s.connect(sys.argv[1]); s.sendall(sys.argv[2].encode() + b"\\n")
+    answer = b""
+    while chunk := s.recv(65536): answer += chunk
+sys.stdout.write(answer.decode())
+"""
+
+
+def run_as(user, command):
+    """What a command prints when somebody runs it who is not root and in no other group than his own."""
+    who = pwd.getpwnam(user)
+    return subprocess.run(
+        [str(part) for part in command], capture_output=True, user=who.pw_uid, group=who.pw_gid, extra_groups=[], cwd="/",
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def ask_as(user, control_socket, request):
+    """The answer to a question on the control socket, as text."""
+    done = run_as(user, ["/usr/bin/python3", "-c", ASK, control_socket, request])
+    if done.returncode:
+        raise AssertionError(f"{user} gets no answer to {request}: {done.stderr.decode()}")
+    return done.stdout.decode()
 
 
 def file_pair(directory, capture, name="", **port):
