@@ -52,9 +52,8 @@ static void send_copies(struct core *core, const struct event *event,
 		struct writer w = writer_of(core->pdu, settings->max_pdu);
 		if (iri_write(core->iri, about, task, ipid, sequence, settings->version, &w) != 0)
 			continue; // counted there
-		uint64_t owner = (uint64_t)about->slot << 32 | about->generation;
-		if (delivery_send(core->delivery, &set->destinations[index].did, owner,
-			    writer_bytes(&w)) == 0)
+		if (delivery_send(core->delivery, &set->destinations[index].did,
+			    task_owner(task, i), writer_bytes(&w)) == 0)
 			core->counters.offered++;
 		else
 			core->counters.lost_queue++;

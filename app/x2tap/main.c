@@ -70,6 +70,15 @@ static bool fits_table(
 	return table != NULL;
 }
 
+// Those of the file: Redundant sets stand behind them.
+static size_t count_destinations(const struct target_set *set)
+{
+	size_t count = 0;
+	while (count < set->destination_count && set->destinations[count].member_count == 0)
+		count++;
+	return count;
+}
+
 static bool check_targets(const struct config *config)
 {
 	struct numbering numbering = numbering_of(config);
@@ -95,7 +104,7 @@ static bool check_targets(const struct config *config)
 	if (good) {
 		warn_of_long_headers(config, set);
 		printf("%s: good, %zu tasks, %zu destinations\n", config->targets.file,
-			set->task_count, set->destination_count);
+			set->task_count, count_destinations(set));
 	}
 	target_set_free(set);
 	return good;

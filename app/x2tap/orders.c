@@ -225,7 +225,8 @@ static const struct config_destination *settings_of(
 static bool has_destination(const struct target_set *set, const struct uuid *did)
 {
 	for (size_t i = 0; i < set->destination_count; i++)
-		if (uuid_equal(&set->destinations[i].did, did))
+		if (set->destinations[i].member_count == 0 &&
+			uuid_equal(&set->destinations[i].did, did))
 			return true;
 	return false;
 }
@@ -276,13 +277,10 @@ static void remove_destination(
 	fault_clear(faults, name);
 }
 
-// Whether the order that a queued PDU was made under is over in the set that comes into force.
+// Whether the set that comes into force no longer orders a queued PDU for the destination where it waits.
 static bool has_ended(const void *context, uint64_t owner)
 {
-	const struct target_set *fresh = context;
-	uint32_t slot = (uint32_t)(owner >> 32);
-	const struct task *now = slot < fresh->slot_limit ? fresh->by_slot[slot] : NULL;
-	return !now || now->generation != (uint32_t)owner;
+	return !target_set_owns(context, owner);
 }
 
 static bool take_over(struct orders *o, struct dataplane *dataplane, struct delivery *delivery,
@@ -294,6 +292,8 @@ static bool take_over(struct orders *o, struct dataplane *dataplane, struct deli
 	if (!settings)
 		return false;
 	for (size_t i = 0; i < l->set->destination_count; i++) {
+		if (l->set->destinations[i].member_count > 0)
+			continue; // a Redundant set: nothing delivers to it, its PDUs are lost_no_destination
 		const struct config_destination *c =
 			settings_of(o->config, &l->set->destinations[i].did);
 		if (set_destination(delivery, &l->set->destinations[i], c, faults) == 0)
@@ -302,7 +302,8 @@ static bool take_over(struct orders *o, struct dataplane *dataplane, struct deli
 	if (l->changes.changed + l->changes.removed > 0)
 		delivery_expire_if(delivery, has_ended, l->set);
 	for (size_t i = 0; i < o->set->destination_count; i++)
-		if (!has_destination(l->set, &o->set->destinations[i].did))
+		if (o->set->destinations[i].member_count == 0 &&
+			!has_destination(l->set, &o->set->destinations[i].did))
 			remove_destination(delivery, &o->set->destinations[i].did, faults);
 	if (dataplane) {
 		dataplane_publish(dataplane, l->table);

@@ -1,5 +1,7 @@
 #include "target_file.h"
 
+#include "file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -50,23 +52,6 @@ static int check_file(const char *path, const struct target_rules *rules, const 
 	return rules->check_owner ? check_owner(path, st, error) : 0;
 }
 
-// Reads up to `room` octets; returns how many there were, or a negative errno.
-static ssize_t read_whole(int fd, uint8_t *to, size_t room)
-{
-	size_t len = 0;
-	while (len < room) {
-		ssize_t n = read(fd, to + len, room - len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	return (ssize_t)len;
-}
-
 static bool is_unchanged(int fd, const struct stat *before, size_t len)
 {
 	struct stat now;
@@ -89,7 +74,7 @@ static int read_open_file(const char *path, int fd, const struct target_rules *r
 	if (!text)
 		return error_set(error, -ENOMEM, "no memory for target file %s", path);
 
-	ssize_t len = read_whole(fd, text, room);
+	ssize_t len = file_read(fd, text, room);
 	if (len >= 0 && is_unchanged(fd, &st, (size_t)len)) {
 		*out = bytes_of(text, (size_t)len);
 		return 0;

@@ -5,7 +5,6 @@
 #include <sys/mman.h>
 
 #include "hash.h"
-#include "uuid_index.h"
 
 // --- memory: blocks that only grow, wiped and unmapped together ----------------------------------------------
 
@@ -59,10 +58,11 @@ void target_set_free(struct target_set *set)
 		explicit_bzero(b->data, b->used);
 		munmap(b, sizeof *b + b->size);
 	}
+	uuid_index_fini(&set->by_xid);
 	free(set);
 }
 
-// --- what is ordered, in one number --------------------------------------------------------------------------
+// --- what is ordered, in two numbers --------------------------------------------------------------------------
 
 static uint64_t mix(uint64_t so_far, struct bytes octets)
 {
@@ -70,7 +70,7 @@ static uint64_t mix(uint64_t so_far, struct bytes octets)
 	return siphash(&key, octets);
 }
 
-uint64_t task_fingerprint(const struct target_set *set, const struct task *task)
+uint64_t task_fingerprint(const struct task *task)
 {
 	uint64_t f = mix(0, bytes_of(&task->header_xid, sizeof task->header_xid));
 	f = mix(f, bytes_of(&task->implicit_deactivation_allowed, 1));
@@ -78,30 +78,45 @@ uint64_t task_fingerprint(const struct target_set *set, const struct task *task)
 	f = mix(f, bytes_of_text(task->correlation_id ? task->correlation_id : ""));
 	for (size_t i = 0; i < task->identifier_count; i++)
 		f = mix(f, bytes_of_text(task->identifiers[i].fragment));
-	for (size_t i = 0; i < task->destination_count; i++) {
-		const struct uuid *did = &set->destinations[task->destinations[i]].did;
-		f = mix(f, bytes_of(did, sizeof *did));
-	}
 	return f;
+}
+
+uint64_t task_routes(const struct target_set *set, const struct task *task)
+{
+	uint64_t routes = 0;
+	for (size_t i = 0; i < task->destination_count; i++) {
+		const struct destination *d = &set->destinations[task->destinations[i]];
+		uint64_t route = mix(0, bytes_of(&d->did, sizeof d->did));
+		for (size_t m = 0; m < d->member_count; m++) {
+			const struct uuid *did = &set->destinations[d->members[m]].did;
+			route = mix(route, bytes_of(did, sizeof *did));
+		}
+		routes += route; // in whatever order they are named
+	}
+	return routes;
+}
+
+static bool is_same_order(const struct task *a, const struct task *b)
+{
+	return a->fingerprint == b->fingerprint && a->routes == b->routes;
 }
 
 // --- slots and generations -----------------------------------------------------------------------------------
 
 // Gives the tasks that were there before the slots they had.
 static void keep_slots(struct target_set *fresh, const struct target_set *current,
-	const struct uuid_index *known, uint32_t capacity, uint32_t generation, bool *taken,
-	struct target_changes *changes)
+	uint32_t capacity, uint32_t generation, bool *taken, struct target_changes *changes)
 {
 	for (size_t i = 0; i < fresh->task_count; i++) {
 		struct task *task = &fresh->tasks[i];
-		uint32_t number = uuid_index_find(known, &task->xid);
+		const struct task *old = target_set_find(current, &task->xid);
 		task->generation = 0;
-		if (number == UUID_INDEX_NONE || current->tasks[number].slot >= capacity)
+		if (!old || old->slot >= capacity)
 			continue;
-		const struct task *old = &current->tasks[number];
-		bool same = old->fingerprint == task->fingerprint;
+		bool same = is_same_order(task, old);
 		task->slot = old->slot;
-		task->generation = same ? old->generation : generation;
+		task->generation =
+			old->fingerprint == task->fingerprint ? old->generation : generation;
 		taken[old->slot] = true;
 		changes->same += same;
 		changes->changed += !same;
@@ -122,6 +137,46 @@ static void give_slots(
 		task->generation = generation;
 		++*added;
 	}
+}
+
+// The ticket that the old order has for a destination, or a new one.
+static uint32_t ticket_for(struct target_set *fresh, const struct target_set *current,
+	const struct task *old, const struct uuid *did)
+{
+	for (uint32_t i = 0; old && i < old->destination_count; i++)
+		if (uuid_equal(&current->destinations[old->destinations[i]].did, did))
+			return old->tickets[i];
+	return ++fresh->last_ticket;
+}
+
+static bool give_tickets(struct target_set *fresh, const struct target_set *current)
+{
+	fresh->last_ticket = current->last_ticket;
+	for (size_t i = 0; i < fresh->task_count; i++) {
+		struct task *task = &fresh->tasks[i];
+		const struct task *old = target_set_find(current, &task->xid);
+		if (old && old->generation != task->generation)
+			old = NULL;
+		uint32_t *tickets =
+			target_set_take(fresh, task->destination_count * sizeof *tickets);
+		if (!tickets)
+			return false;
+		for (uint32_t d = 0; d < task->destination_count; d++)
+			tickets[d] = ticket_for(fresh, current, old,
+				&fresh->destinations[task->destinations[d]].did);
+		task->tickets = tickets;
+	}
+	return true;
+}
+
+static bool index_xids(struct target_set *set)
+{
+	uuid_index_fini(&set->by_xid);
+	if (!uuid_index_init(&set->by_xid, set->task_count))
+		return false;
+	for (size_t i = 0; i < set->task_count; i++)
+		uuid_index_add(&set->by_xid, &set->tasks[i].xid, (uint32_t)i);
+	return true;
 }
 
 static bool index_slots(struct target_set *set)
@@ -148,24 +203,73 @@ int target_set_adopt(struct target_set *fresh, const struct target_set *current,
 		current = &none;
 	struct target_changes counted = {0};
 	uint32_t generation = current->last_generation + 1;
-	struct uuid_index known = {0};
 	bool *taken = calloc((size_t)capacity + 1, sizeof *taken);
-	bool ok = taken && uuid_index_init(&known, current->task_count);
+	bool ok = taken != NULL;
 	if (ok) {
-		for (size_t i = 0; i < current->task_count; i++)
-			uuid_index_add(&known, &current->tasks[i].xid, (uint32_t)i);
-		keep_slots(fresh, current, &known, capacity, generation, taken, &counted);
+		keep_slots(fresh, current, capacity, generation, taken, &counted);
 		give_slots(fresh, generation, taken, &counted.added);
 		counted.removed = current->task_count - counted.same - counted.changed;
-		ok = index_slots(fresh);
+		ok = give_tickets(fresh, current) && index_slots(fresh) && index_xids(fresh);
 	}
-	uuid_index_fini(&known);
 	free(taken);
 	if (!ok)
 		return error_set(error, -ENOMEM, "not enough memory for the target list");
 	fresh->last_generation = generation;
 	*changes = counted;
 	return 0;
+}
+
+// --- what is in force ----------------------------------------------------------------------------------------
+
+const struct task *target_set_find(const struct target_set *set, const struct uuid *xid)
+{
+	uint32_t number = set->by_xid.cells ? uuid_index_find(&set->by_xid, xid) : UUID_INDEX_NONE;
+	return number == UUID_INDEX_NONE ? NULL : &set->tasks[number];
+}
+
+bool task_names_destination(
+	const struct target_set *set, const struct task *task, const struct uuid *did)
+{
+	for (uint32_t i = 0; i < task->destination_count; i++)
+		if (uuid_equal(&set->destinations[task->destinations[i]].did, did))
+			return true;
+	return false;
+}
+
+bool task_is_wide(const struct task *task)
+{
+	return task->wide;
+}
+
+uint64_t task_owner(const struct task *task, uint32_t index)
+{
+	return (uint64_t)task->slot << 32 | task->tickets[index];
+}
+
+bool target_set_owns(const struct target_set *set, uint64_t owner)
+{
+	uint32_t slot = (uint32_t)(owner >> 32), ticket = (uint32_t)owner;
+	const struct task *task = slot < set->slot_limit ? set->by_slot[slot] : NULL;
+	for (uint32_t i = 0; task && i < task->destination_count; i++)
+		if (task->tickets[i] == ticket)
+			return true;
+	return false;
+}
+
+void target_set_differences(const struct target_set *fresh, const struct target_set *current,
+	void (*each)(void *context, char what, const struct task *task), void *context)
+{
+	for (size_t i = 0; i < fresh->task_count; i++) {
+		const struct task *task = &fresh->tasks[i];
+		const struct task *old = current ? target_set_find(current, &task->xid) : NULL;
+		if (!old)
+			each(context, 'a', task);
+		else if (!is_same_order(task, old))
+			each(context, 'c', task);
+	}
+	for (size_t i = 0; current && i < current->task_count; i++)
+		if (!target_set_find(fresh, &current->tasks[i].xid))
+			each(context, 'r', &current->tasks[i]);
 }
 
 const char *identifier_element(enum identifier_type type)

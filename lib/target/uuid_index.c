@@ -1,6 +1,7 @@
 #include "uuid_index.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "hash.h"
 
@@ -18,6 +19,8 @@ bool uuid_index_init(struct uuid_index *index, size_t count)
 
 void uuid_index_fini(struct uuid_index *index)
 {
+	if (index->cells) // XIDs
+		explicit_bzero(index->cells, (index->mask + 1) * sizeof *index->cells);
 	free(index->cells);
 	*index = (struct uuid_index){0};
 }

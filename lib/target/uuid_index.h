@@ -16,7 +16,7 @@ struct uuid_index {
 
 // Room for `count` UUIDs. False: no memory.
 bool uuid_index_init(struct uuid_index *index, size_t count);
-void uuid_index_fini(struct uuid_index *index);
+void uuid_index_fini(struct uuid_index *index); // wipes
 
 // The number of `uuid`, or UUID_INDEX_NONE.
 uint32_t uuid_index_find(const struct uuid_index *index, const struct uuid *uuid);

@@ -8,14 +8,27 @@ static void check_task(const struct target_set *set, const struct task *task)
 	FUZZ_CHECK(task->identifier_count >= 1 && task->identifier_count <= TASK_MAX_IDENTIFIERS);
 	FUZZ_CHECK(task->destination_count >= 1);
 	FUZZ_CHECK(task->services <= (SERVICE_VOICE | SERVICE_MESSAGING | SERVICE_DATA));
-	for (size_t i = 0; i < task->destination_count; i++)
+	for (size_t i = 0; i < task->destination_count; i++) {
 		FUZZ_CHECK(task->destinations[i] < set->destination_count);
+		for (size_t other = 0; other < i; other++)
+			FUZZ_CHECK(task->destinations[i] != task->destinations[other]);
+	}
 	for (size_t i = 0; i < task->identifier_count; i++) {
 		const struct identifier *id = &task->identifiers[i];
 		FUZZ_CHECK(id->fragment && id->fragment[0] == '<');
 		FUZZ_CHECK(id->identity.len <= IDENTITY_MAX);
 		for (size_t p = 0; p < id->port_count; p++)
 			FUZZ_CHECK(id->ports[p].first <= id->ports[p].last);
+	}
+}
+
+// Members of Redundant sets are destinations, which stand before all sets.
+static void check_destination(const struct target_set *set, const struct destination *d)
+{
+	FUZZ_CHECK(d->member_count <= DESTINATION_SET_MAX);
+	for (size_t i = 0; i < d->member_count; i++) {
+		FUZZ_CHECK(&set->destinations[d->members[i]] < d);
+		FUZZ_CHECK(set->destinations[d->members[i]].member_count == 0);
 	}
 }
 
@@ -26,10 +39,17 @@ static void check_set(struct target_set *set, const struct numbering *numbering)
 	struct target_changes changes;
 	for (size_t i = 0; i < set->task_count; i++)
 		check_task(set, &set->tasks[i]);
+	for (size_t i = 0; i < set->destination_count; i++)
+		check_destination(set, &set->destinations[i]);
 	FUZZ_CHECK(target_set_adopt(set, NULL, CAPACITY, &changes, NULL) == 0);
 	FUZZ_CHECK(changes.added == set->task_count);
-	struct target_table *table =
-		target_table_new(set, CAPACITY, &key, numbering, false, NULL);
+	for (size_t i = 0; i < set->task_count; i++) {
+		const struct task *task = &set->tasks[i];
+		FUZZ_CHECK(target_set_find(set, &task->xid) == task);
+		for (uint32_t d = 0; d < task->destination_count; d++)
+			FUZZ_CHECK(target_set_owns(set, task_owner(task, d)));
+	}
+	struct target_table *table = target_table_new(set, CAPACITY, &key, numbering, false, NULL);
 	FUZZ_CHECK(table);
 	for (size_t i = 0; i < set->task_count; i++)
 		FUZZ_CHECK(target_table_holds(table, set->tasks[i].slot, set->tasks[i].generation));

@@ -57,7 +57,7 @@ static struct target_table *orders_compile(void)
 		set->tasks[i].identifiers = identifier;
 		set->tasks[i].identifier_count = 1;
 		set->tasks[i].services = (uint8_t)(i % 4);
-		set->tasks[i].fingerprint = task_fingerprint(set, &set->tasks[i]);
+		set->tasks[i].fingerprint = task_fingerprint(&set->tasks[i]);
 	}
 	struct target_changes changes;
 	FUZZ_CHECK(target_set_adopt(set, NULL, CAPACITY, &changes, NULL) == 0);

@@ -93,7 +93,7 @@ static void order_alice(void)
 		.identity = bytes_of(octets, identity.len)};
 	set->tasks[0].identifiers = identifier;
 	set->tasks[0].identifier_count = 1;
-	set->tasks[0].fingerprint = task_fingerprint(set, &set->tasks[0]);
+	set->tasks[0].fingerprint = task_fingerprint(&set->tasks[0]);
 	assert_int_equal(target_set_adopt(set, NULL, CAPACITY, &changes, &error), 0);
 	rig.set = set;
 	rig.table = target_table_new(set, CAPACITY, &KEY, &NUMBERING, false, &error);

@@ -85,7 +85,7 @@ static void order_these(struct bench *b, const struct order *orders, size_t coun
 		task->identifiers = identifier;
 		task->identifier_count = 1;
 		task->services = orders[i].services;
-		task->fingerprint = task_fingerprint(set, task);
+		task->fingerprint = task_fingerprint(task);
 	}
 	struct error error;
 	struct target_changes changes;

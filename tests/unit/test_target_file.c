@@ -293,7 +293,8 @@ static void a_faulty_identifier_is_refused_with_its_place_and_a_hint(void **stat
 		{"gtpuTunnelId: [1]",
 			"23: " AT ".gtpuTunnelId: a value is expected here, not a list"},
 		{"gtpcTunnelId: 7",
-			"9: " AT ": gtpcTunnelId: comes with GTP-C, which this version does not read; "
+			"9: " AT
+			": gtpcTunnelId: comes with GTP-C, which this version does not read; "
 			"a tunnel of the user plane is gtpuTunnelId"},
 		{"vrf: blue", "9: " AT ": vrf: not supported by this version"},
 		{"ipv4adress: 192.0.2.1",
@@ -372,7 +373,20 @@ static void wide_targets_are_for_those_who_ask_for_them(void **state)
 	for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
 		char text[4096];
 		with_identifier(items[i], text, sizeof text);
-		target_set_free(parse_as(text, &wide, NULL));
+		struct target_set *set = parse_as(text, &wide, NULL);
+		assert_true(task_is_wide(&set->tasks[0]));
+		target_set_free(set);
+	}
+	static const char *const narrow[] = {"ipv4Address: 192.0.2.1", "ipv4Cidr: 10.1.0.0/16",
+		"telUri: tel:+49301", "telUri: tel:112\n      - gtpuTunnelId: 1",
+		"udpPort: 5060\n      - nai: a@example.com",
+		"ipv4Cidr: 10.0.0.0/8\n      - nai: a@example.com"};
+	for (size_t i = 0; i < sizeof narrow / sizeof *narrow; i++) {
+		char text[4096];
+		with_identifier(narrow[i], text, sizeof text);
+		struct target_set *set = parse_as(text, &wide, NULL);
+		assert_false(task_is_wide(&set->tasks[0]));
+		target_set_free(set);
 	}
 	target_set_free(set_with("telUri: tel:0301")); // numbering makes it global
 	target_set_free(set_with("telUri: tel:112;phone-context=example.com"));
@@ -458,13 +472,15 @@ static void what_x2tap_would_not_do_is_refused(void **state)
 		{"    listOfServiceTypes: [Voice]\n",
 			"t:12:26: error: " SERVICES "[0]: 'Voice'" SUPPORTED, 3050},
 		{"    listOfServiceTypes: []\n",
-			"t:12:25: error: " SERVICES ": must list at least one service: without the list "
+			"t:12:25: error: " SERVICES
+			": must list at least one service: without the list "
 			"a task is for all\n",
 			1010},
 		{"    listOfServiceTypes: [voice, data, voice]\n",
 			"t:12:39: error: " SERVICES "[2]: voice is listed twice\n", 1010},
 		{"    listOfServiceTypes: voice\n",
-			"t:12:25: error: " SERVICES ": a list ('- ...' lines, or [...]) is expected "
+			"t:12:25: error: " SERVICES
+			": a list ('- ...' lines, or [...]) is expected "
 			"here, not text\n",
 			1010},
 		{"    listOfServiceTypes: [[voice]]\n",
@@ -603,8 +619,8 @@ static void delivery_must_be_iri_to_destinations_that_take_it(void **state)
 	assert_says(HEAD TARGET DELIVERY "    listOfDIDs:\n      - " DID "\n      - " DID "\n",
 		"t:13:9: error: tasks[0].listOfDIDs[1]: destination " DID " is listed twice\n");
 	assert_says(HEAD TARGET DELIVERY "    listOfDIDs: [{dSId: " DID "}]\n",
-		"t:11:19: error: tasks[0].listOfDIDs[0]: dSId: destination sets are not supported by "
-		"this version, list the dIds\n");
+		"t:11:25: error: tasks[0].listOfDIDs[0].dSId: " DID
+		" is a destination, not a set: list it without dSId\n");
 	assert_says(HEAD "    targetIdentifiers: []\n" DELIVERY DIDS,
 		"t:9:24: error: tasks[0].targetIdentifiers: must name at least one identifier\n");
 	assert_says(HEAD, "t:8:5: error: tasks[0]: key 'targetIdentifiers' is missing\n"
@@ -680,6 +696,342 @@ static void an_x3_destination_may_stand_there_but_gets_no_task(void **state)
 		    "\n" TARGET DELIVERY "    listOfDIDs: [" DID2 "]\n",
 		"t:8:18: error: tasks[0].listOfDIDs[0]: destination " DID2
 		" takes X3 only, the task delivers X2\n");
+}
+
+// --- destination sets ----------------------------------------------------------------------------------------
+
+#define DID3 "00000000-0000-4000-8000-000000000003"
+#define DSID "b3f5a8d2-4a57-4c7e-9c55-0f7d1e2a3b01"
+#define DSID2 "b3f5a8d2-4a57-4c7e-9c55-0f7d1e2a3b02"
+#define AT_PORT(did, port)                                                                         \
+	"  - {dId: " did ", deliveryType: X2Only, deliveryAddress: {ipAddressAndPort: "            \
+	"{address: 192.0.2.1, tcpPort: " port "}}}\n"
+// Three destinations in the lines 2 to 6, the second takes X3 alone: sets begin in line 7.
+#define THREE                                                                                      \
+	"format: 1\ndestinations:\n" AT_PORT(                                                      \
+		DID, "1001") "  - {dId: " DID2                                                     \
+			     ", deliveryType: X3Only, deliveryAddress: {ipAddressAndPort: "        \
+			     "{address: 192.0.2.1, tcpPort: 1002}}}\n" AT_PORT(                    \
+				     DID3, "1003") "destinationSets:\n"
+#define TASK_FOR(list) "tasks:\n  - xId: " XID "\n" TARGET DELIVERY "    listOfDIDs: [" list "]\n"
+
+static bool is_uuid(const struct uuid *uuid, const char *text)
+{
+	struct uuid wanted;
+	assert_true(uuid_parse(bytes_of_text(text), &wanted));
+	return uuid_equal(uuid, &wanted);
+}
+
+static void a_redundant_set_is_a_destination_of_its_own_with_the_smallest_preference_first(
+	void **state)
+{
+	(void)state;
+	static const char *const preferences[][3] = {
+		{"3", "-2", "1"}, {"999999999", "0", "+7"}, {"30", "010", "20"}};
+	for (size_t i = 0; i < 3; i++) {
+		char text[4096];
+		snprintf(text, sizeof text,
+			"format: 1\n" TASK_FOR(
+				"{dSId: " DSID
+				"}, " DID) "destinationSets:\n"
+					   "  - {destinationSetType: Duplicate, dSId: " DSID2
+					   ", listOfAssociatedDIDs: [{dId: " DID "}]}\n"
+					   "  - dSId: B3F5A8D2-4A57-4C7E-9C55-0F7D1E2A3B01\n"
+					   "    friendlyName: three\n"
+					   "    listOfAssociatedDIDs:\n"
+					   "      - {dId: " DID ", preference: %s}\n"
+					   "      - {preference: \"%s\", dId: " DID2 "}\n"
+					   "      - {dId: 00000000-0000-4000-8000-00000000000A, preference: %s}\n"
+					   "    destinationSetType: Redundant\n"
+					   "destinations:\n" AT_PORT(DID, "1001")
+						   AT_PORT(DID2, "1002") AT_PORT(
+							   "00000000-0000-4000-8000-00000000000a",
+							   "1003"),
+			preferences[i][0], preferences[i][1], preferences[i][2]);
+		struct target_set *set = parse_as(text, &rules, NULL);
+		assert_int_equal(set->destination_count, 4); // the Duplicate set is none
+		assert_true(is_uuid(&set->destinations[1].did, DID2));
+		assert_int_equal(set->destinations[1].member_count, 0);
+		const struct destination *redundant = &set->destinations[3];
+		assert_true(is_uuid(&redundant->did, DSID));
+		assert_string_equal(redundant->friendly_name, "three");
+		assert_int_equal(redundant->line, 9);
+		assert_int_equal(redundant->port, 0);
+		assert_int_equal(redundant->member_count, 3);
+		assert_int_equal(redundant->members[0], 1);
+		assert_int_equal(redundant->members[1], 2);
+		assert_int_equal(redundant->members[2], 0);
+		const struct task *task = &set->tasks[0];
+		assert_int_equal(task->destination_count, 2);
+		assert_int_equal(task->destinations[0], 3);
+		assert_int_equal(task->destinations[1], 0);
+		target_set_free(set);
+	}
+}
+
+static void a_duplicate_set_stands_for_its_members_each_once(void **state)
+{
+	(void)state;
+#define FOUR_AND_SETS                                                                                      \
+	"format: 1\ndestinations:\n" AT_PORT(DID, "1001") AT_PORT(DID2, "1002") AT_PORT(                   \
+		DID3, "1003") AT_PORT("00000000-0000-4000-8000-000000000004",                              \
+		"1004") "destinationSets:\n"                                                               \
+			"  - {dSId: " DSID                                                                 \
+			", destinationSetType: Duplicate, listOfAssociatedDIDs: [{dId: " DID3              \
+			", preference: 1}, {dId: " DID ", preference: 1}]}\n"                              \
+			"  - {dSId: " DSID2                                                                \
+			", destinationSetType: Duplicate, listOfAssociatedDIDs: [{dId: " DID2              \
+			"}, {dId: " DID3 "}]}\n"                                                           \
+			"  - {dSId: 00000000-0000-4000-8000-00000000000f, destinationSetType: Redundant, " \
+			"listOfAssociatedDIDs: [{dId: " DID3 ", preference: 1}]}\n"
+	static const struct {
+		const char *list;
+		uint32_t count, destinations[5];
+	} cases[] = {
+		{"{dSId: " DSID "}", 2, {2, 0}},
+		{"{dSId: " DSID "}, {dSId: " DSID2 "}", 3, {2, 0, 1}},
+		{DID ", {dSId: " DSID "}", 2, {0, 2}},
+		{"{dSId: " DSID "}, " DID, 2, {2, 0}},
+		{"{dSId: " DSID2 "}, {dSId: 00000000-0000-4000-8000-00000000000f}, "
+		 "00000000-0000-4000-8000-000000000004",
+			4, {1, 2, 4, 3}},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char text[4096];
+		snprintf(text, sizeof text,
+			FOUR_AND_SETS "tasks:\n  - xId: " XID "\n" TARGET DELIVERY
+				      "    listOfDIDs: [%s]\n"
+				      "  - xId: " DID "\n" TARGET DELIVERY DIDS,
+			cases[i].list);
+		struct target_set *set = parse_as(text, &rules, NULL);
+		assert_int_equal(set->destination_count, 5);
+		const struct task *task = &set->tasks[0];
+		assert_int_equal(task->destination_count, cases[i].count);
+		assert_memory_equal(task->destinations, cases[i].destinations,
+			cases[i].count * sizeof(uint32_t));
+		// What one task names is no matter of the next one.
+		assert_int_equal(set->tasks[1].destination_count, 1);
+		assert_int_equal(set->tasks[1].destinations[0], 0);
+		target_set_free(set);
+	}
+}
+
+static void a_faulty_destination_set_is_refused_with_its_place(void **state)
+{
+	(void)state;
+#define SET "destinationSets[0]"
+#define LIST SET ".listOfAssociatedDIDs"
+#define REDUNDANT "  - dSId: " DSID "\n    destinationSetType: Redundant\n"
+#define MEMBERS "    listOfAssociatedDIDs: "
+#define ONE_MEMBER MEMBERS "[{dId: " DID ", preference: 1}]\n"
+	static const struct {
+		const char *part, *expected;
+		int code;
+	} cases[] = {
+		{"  - dSId: " DSID "\n",
+			"t:7:5: error: " SET ": key 'destinationSetType' is missing\n"
+			"t:7:5: error: " SET ": key 'listOfAssociatedDIDs' is missing\n",
+			1010},
+		{"  - destinationSetType: Redundant\n" ONE_MEMBER,
+			"t:7:5: error: " SET ": key 'dSId' is missing\n", 1010},
+		{"  - 7\n",
+			"t:7:5: error: " SET
+			": a map ('name: value' lines, or {...}) is expected here, not text\n",
+			1010},
+		{REDUNDANT ONE_MEMBER "    friendlyname: x\n",
+			"t:10:5: error: " SET
+			": unknown key 'friendlyname' (did you mean 'friendlyName'?)\n",
+			1010},
+		{REDUNDANT ONE_MEMBER "    friendlyName: []\n",
+			"t:10:19: error: " SET
+			".friendlyName: a value is expected here, not a list\n",
+			1010},
+		{REDUNDANT ONE_MEMBER "    dSId: " DSID "\n",
+			"t:10:5: error: duplicate key 'dSId' (first at line 7)\n", 0},
+		{REDUNDANT ONE_MEMBER "    destinationSetDetailsExtension: []\n",
+			"t:10:5: error: " SET
+			": destinationSetDetailsExtension: not supported by this version\n",
+			8500},
+		{"  - dSId: both\n    destinationSetType: Redundant\n" ONE_MEMBER,
+			"t:7:11: error: " SET ".dSId: 'both' is not a UUID, as in " DID "\n", 1010},
+		{"  - dSId: " DID3 "\n    destinationSetType: Redundant\n" ONE_MEMBER,
+			"t:7:11: error: " SET ".dSId: " DID3 " is already defined at line 5\n",
+			2050},
+		{REDUNDANT ONE_MEMBER REDUNDANT ONE_MEMBER,
+			"t:10:11: error: destinationSets[1].dSId: " DSID
+			" is already defined at line 7\n",
+			2050},
+		{"  - dSId: " DSID "\n    destinationSetType: redundant\n" ONE_MEMBER,
+			"t:8:25: error: " SET
+			".destinationSetType: 'redundant' is not a type of destination set: Redundant "
+			"(the first that answers gets it) or Duplicate (all get a copy)\n",
+			1010},
+		{"  - dSId: " DSID "\n    destinationSetType: [Redundant]\n" ONE_MEMBER,
+			"t:8:25: error: " SET
+			".destinationSetType: a value is expected here, not a list\n",
+			1010},
+		{REDUNDANT MEMBERS "[]\n",
+			"t:9:27: error: " LIST ": must list at least one destination\n", 8500},
+		{REDUNDANT MEMBERS DID "\n",
+			"t:9:27: error: " LIST
+			": a list ('- ...' lines, or [...]) is expected here, not text\n",
+			1010},
+		{REDUNDANT MEMBERS "[" DID "]\n",
+			"t:9:28: error: " LIST
+			"[0]: a map ('name: value' lines, or {...}) is expected here, not text\n",
+			1010},
+		{REDUNDANT MEMBERS "[{dId: " DID "}]\n",
+			"t:9:28: error: " LIST "[0]: key 'preference' is missing\n", 1010},
+		{REDUNDANT MEMBERS "[{preference: 1}]\n",
+			"t:9:28: error: " LIST "[0]: key 'dId' is missing\n", 1010},
+		{REDUNDANT MEMBERS "[{dId: " DID ", preference: 1, weight: 2}]\n",
+			"t:9:87: error: " LIST "[0]: unknown key 'weight'\n", 1010},
+		{REDUNDANT MEMBERS "[{dId: " DID ", preference: first}]\n",
+			"t:9:84: error: " LIST
+			"[0].preference: 'first' is not a whole number of at "
+			"most nine digits (the smallest comes first)\n",
+			1010},
+		{REDUNDANT MEMBERS "[{dId: " DID ", preference: 1000000000}]\n",
+			"t:9:84: error: " LIST
+			"[0].preference: '1000000000' is not a whole number of at "
+			"most nine digits (the smallest comes first)\n",
+			1010},
+		{REDUNDANT MEMBERS "[{dId: " DID ", preference: \"-\"}]\n",
+			"t:9:84: error: " LIST "[0].preference: '-' is not a whole number of at "
+			"most nine digits (the smallest comes first)\n",
+			1010},
+		{REDUNDANT MEMBERS "\n      - {dId: " DID ", preference: 7}\n      - {dId: " DID3
+				   ", preference: 07}\n",
+			"t:11:65: error: " LIST
+			"[1].preference: another member of this set has the preference 7 already "
+			"(line 10)\n",
+			8500},
+		{REDUNDANT MEMBERS "\n      - {dId: " DID ", preference: 1}\n      - {dId: " DID
+				   ", preference: 2}\n",
+			"t:11:15: error: " LIST "[1].dId: destination " DID " is listed twice\n",
+			8500},
+		{REDUNDANT MEMBERS "[{dId: " XID ", preference: 1}]\n",
+			"t:9:34: error: " LIST "[0].dId: destination " XID
+			" is not defined in this file\n",
+			2040},
+		{REDUNDANT MEMBERS "[{dId: " DSID ", preference: 1}]\n",
+			"t:9:34: error: " LIST "[0].dId: " DSID
+			" is a destination set: members are destinations\n",
+			2040},
+		{REDUNDANT MEMBERS "[{dId: " DID2 ", preference: 1}]\n",
+			"t:9:34: error: " LIST "[0].dId: destination " DID2
+			" takes X3 only, x2tap delivers X2\n",
+			3040},
+		{"  - dSId: " DSID "\n    destinationSetType: Duplicate\n" MEMBERS "[{dId: " DID
+		 "}, {dId: " DID3 "}, {dId: " DID "}]\n",
+			"t:9:124: error: " LIST "[2].dId: destination " DID " is listed twice\n",
+			8500},
+		{"  - dSId: " DSID "\n    destinationSetType: Duplicate\n" MEMBERS "[{dId: " DID
+		 ", preference: x}]\n",
+			"t:9:84: error: " LIST "[0].preference: 'x' is not a whole number of at "
+			"most nine digits (the smallest comes first)\n",
+			1010},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char text[4096];
+		struct problems problems;
+		snprintf(text, sizeof text, "%s%stasks: []\n", THREE, cases[i].part);
+		problems_init(&problems, "t");
+		assert_null(target_file_parse(bytes_of_text(text), &rules, &problems));
+		assert_string_equal(problems.text, cases[i].expected);
+		assert_int_equal(problems.first_code, cases[i].code);
+		problems_fini(&problems);
+	}
+	assert_says("format: 1\ntasks: []\ndestinationSets: x\n",
+		"t:3:18: error: destinationSets: a list ('- ...' lines, or [...]) is expected here, "
+		"not text\n");
+	target_set_free(parse_as("format: 1\ntasks: []\ndestinationSets:\n", &rules, NULL));
+}
+
+static void a_redundant_set_has_at_most_sixteen_members(void **state)
+{
+	(void)state;
+	for (int count = DESTINATION_SET_MAX; count <= DESTINATION_SET_MAX + 1; count++) {
+		char text[8192], said[4096];
+		struct writer w = writer_of(text, sizeof text - 1);
+		write_text(&w, "format: 1\ntasks: []\ndestinationSets:\n  - dSId: " DSID
+			       "\n    destinationSetType: Redundant\n    listOfAssociatedDIDs: [");
+		for (int i = 1; i <= count; i++)
+			write_format(&w,
+				"{dId: 00000000-0000-4000-8000-0000000000%02d, preference: %d},", i,
+				-i);
+		write_text(&w, "]\ndestinations:\n");
+		for (int i = 1; i <= count; i++)
+			write_format(&w,
+				"  - {dId: 00000000-0000-4000-8000-0000000000%02d, deliveryType: X2Only, "
+				"deliveryAddress: {ipAddressAndPort: {address: 192.0.2.1, tcpPort: 42069}}}\n",
+				i);
+		assert_false(w.overflow);
+		text[w.len] = '\0';
+		struct target_set *set = parse_as(text, &rules, said);
+		if (count > DESTINATION_SET_MAX) {
+			assert_string_equal(said,
+				"t:6:27: error: destinationSets[0].listOfAssociatedDIDs: a Redundant "
+				"set has at most 16 destinations, not 17\n");
+			continue;
+		}
+		assert_non_null(set);
+		assert_int_equal(set->destinations[16].member_count, 16);
+		for (uint32_t i = 0; i < 16; i++)
+			assert_int_equal(set->destinations[16].members[i], 15 - i);
+		target_set_free(set);
+	}
+}
+
+static void a_task_lists_sets_that_are_there(void **state)
+{
+	(void)state;
+#define LISTED "error: tasks[0].listOfDIDs"
+	static const struct {
+		const char *list, *expected;
+		int code;
+	} cases[] = {
+		{"{dSId: " DSID2 "}",
+			"t:14:25: " LISTED "[0].dSId: destination set " DSID2
+			" is not defined in this file\n",
+			2060},
+		{"{dSId: " DID "}",
+			"t:14:25: " LISTED "[0].dSId: " DID
+			" is a destination, not a set: list it without dSId\n",
+			2060},
+		{DSID,
+			"t:14:18: " LISTED "[0]: " DSID
+			" is a destination set: list it as {dSId: " DSID "}\n",
+			2040},
+		{"{dSId: " DSID "}, " DID ", {dSId: " DSID "}",
+			"t:14:102: " LISTED "[2]: destination set " DSID " is listed twice\n",
+			3040},
+		{"{dSId: x}", "t:14:25: " LISTED "[0].dSId: 'x' is not a UUID, as in " DID "\n",
+			1010},
+		{"{dsId: " DSID "}",
+			"t:14:18: " LISTED "[0]: key 'dSId' is missing\n"
+			"t:14:19: " LISTED "[0]: unknown key 'dsId' (did you mean 'dSId'?)\n",
+			1010},
+		{"{dSId: " DSID ", dId: " DID "}",
+			"t:14:63: " LISTED "[0]: unknown key 'dId' (did you mean 'dSId'?)\n", 1010},
+		{"{}", "t:14:18: " LISTED "[0]: key 'dSId' is missing\n", 1010},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char text[4096];
+		struct problems problems;
+		snprintf(text, sizeof text,
+			THREE REDUNDANT ONE_MEMBER "tasks:\n  - xId: " XID "\n" TARGET DELIVERY
+						   "    listOfDIDs: [%s]\n",
+			cases[i].list);
+		problems_init(&problems, "t");
+		assert_null(target_file_parse(bytes_of_text(text), &rules, &problems));
+		assert_string_equal(problems.text, cases[i].expected);
+		assert_int_equal(problems.first_code, cases[i].code);
+		problems_fini(&problems);
+	}
+	// A set with faults keeps its DSID: the task is not blamed too.
+	assert_says(THREE REDUNDANT MEMBERS "[]\n" TASK_FOR("{dSId: " DSID "}"),
+		"t:9:27: error: " LIST ": must list at least one destination\n");
 }
 
 // --- the whole file ------------------------------------------------------------------------------------------
@@ -810,6 +1162,15 @@ static void the_example_that_is_installed_loads(void **state)
 		for (size_t j = 0; j < set->tasks[i].identifier_count; j++)
 			shown |= 1u << set->tasks[i].identifiers[j].type;
 	assert_int_equal(shown, (1u << IDENTIFIER_TYPES) - 1);
+	assert_int_equal(set->destination_count, 3); // the Redundant set is one
+	assert_int_equal(set->destinations[2].member_count, 2);
+	bool failing_over = false, both = false; // the tasks that use the two sets
+	for (size_t i = 0; i < set->task_count; i++) {
+		const struct task *task = &set->tasks[i];
+		failing_over |= task->destination_count == 1 && task->destinations[0] == 2;
+		both |= task->xid.octets[15] == 2 && task->destination_count == 2;
+	}
+	assert_true(failing_over && both);
 	target_set_free(set);
 }
 
@@ -934,6 +1295,12 @@ int main(void)
 		cmocka_unit_test(delivery_must_be_iri_to_destinations_that_take_it),
 		cmocka_unit_test(a_destination_needs_an_address_and_a_tcp_port),
 		cmocka_unit_test(an_x3_destination_may_stand_there_but_gets_no_task),
+		cmocka_unit_test(
+			a_redundant_set_is_a_destination_of_its_own_with_the_smallest_preference_first),
+		cmocka_unit_test(a_duplicate_set_stands_for_its_members_each_once),
+		cmocka_unit_test(a_faulty_destination_set_is_refused_with_its_place),
+		cmocka_unit_test(a_redundant_set_has_at_most_sixteen_members),
+		cmocka_unit_test(a_task_lists_sets_that_are_there),
 		cmocka_unit_test(all_errors_come_in_one_pass_in_their_order),
 		cmocka_unit_test(an_empty_list_of_tasks_is_no_fault_but_a_missing_one_is),
 		cmocka_unit_test(more_tasks_than_there_is_room_for_are_refused),

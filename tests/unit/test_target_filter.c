@@ -38,7 +38,7 @@ static void task_of(struct target_set *set, size_t i, const struct prefix *p)
 	task->header_xid = task->xid;
 	task->identifiers = identifier;
 	task->identifier_count = 1;
-	task->fingerprint = task_fingerprint(set, task);
+	task->fingerprint = task_fingerprint(task);
 }
 
 static struct target_table *table_of(const struct prefix *prefixes, size_t count)
