@@ -39,7 +39,7 @@ static void send_copies(struct core *core, const struct event *event,
 {
 	struct bytes ipid = bytes_of_text(core->config->ports[event->point].ipid);
 	struct sequence sequence =
-		sequence_next(core->sequences, &task->header_xid, event->point, event->correlation);
+		sequence_next(core->sequences, &task->header_xid, ipid, event->correlation);
 	core->counters.numbered++;
 	for (uint32_t i = 0; i < task->destination_count; i++) {
 		uint32_t index = task->destinations[i];

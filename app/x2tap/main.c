@@ -222,7 +222,12 @@ static int run(const struct options *options, const struct config *config, int s
 	}
 	core.orders = orders_new(config, &key);
 	core.iri = iri_new(&constants);
-	core.sequences = sequences_new(SEQUENCE_CONTEXTS, &key);
+	core.sequences =
+		sequences_new(&(struct sequences_settings){.max_contexts = SEQUENCE_CONTEXTS,
+				      .key = key,
+				      .did = constants.did,
+				      .nfid = constants.nfid},
+			&error);
 	core.pdu = malloc(IRI_MAX_PDU);
 	core.delivery = delivery_new(NULL, key.k0 ^ key.k1, &error);
 	if (!core.orders || !core.iri || !core.sequences || !core.pdu || !core.delivery) {
