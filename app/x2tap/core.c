@@ -9,20 +9,30 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "li_network.h"
 #include "log.h"
+#include "watch.h"
 
 enum {
 	EVENTS_A_TURN = 256, // per worker, between two looks at the sockets
 	IDLE_WAIT_MS = 1,    // how long an event may wait in its ring while nothing else happens
 	TICK_MS = 50,
 	FAULT_CHECK_MS = 500,
-	MAX_POLLFDS = CONFIG_MAX_DESTINATIONS + CONTROL_MAX_CLIENTS + 2,
+	DELIVERY_POLLFDS = DELIVERY_FDS_EACH * 2 * CONFIG_MAX_DESTINATIONS, // and as many sets
+	MAX_POLLFDS = DELIVERY_POLLFDS + CONTROL_MAX_CLIENTS + 2,
 };
 
 uint64_t monotonic_ms(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static uint64_t realtime_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
@@ -34,30 +44,53 @@ static const struct task *task_of(const struct target_set *set, const struct eve
 	return task && task->generation == about->generation ? task : NULL;
 }
 
+static void lose_copy(struct core *core, const struct task *task, const struct uuid *did,
+	unsigned why, struct sequence sequence)
+{
+	losses_add(&core->losses, did, why, &task->xid, sequence.correlation, sequence.number, 1);
+}
+
+static void send_copy(struct core *core, const struct event_task *about, const struct task *task,
+	uint32_t which, struct sequence sequence, struct bytes ipid)
+{
+	uint32_t index = task->destinations[which];
+	const struct uuid *did = &orders_in_force(core->orders)->destinations[index].did;
+	const struct destination_form *form = destinations_form(core->destinations, index);
+	core->counters.wanted++;
+	if (!form->is_set) {
+		core->counters.lost_no_destination++;
+		lose_copy(core, task, did, LOSS_NO_DESTINATION, sequence);
+		return;
+	}
+	struct writer w = writer_of(core->pdu, form->max_pdu);
+	if (iri_write(core->iri, about, task, ipid, sequence, form->version, &w) != 0) {
+		lose_copy(core, task, did, LOSS_TOO_LARGE, sequence); // counted there
+		return;
+	}
+	struct delivery_pdu pdu = {
+		.owner = task_owner(task, which),
+		.xid = task->xid,
+		.correlation = sequence.correlation,
+		.sequence = sequence.number,
+		.octets = writer_bytes(&w),
+	};
+	if (delivery_send(core->delivery, did, &pdu, monotonic_ms()) == 0) {
+		core->counters.offered++;
+		return;
+	}
+	core->counters.lost_queue++;
+	lose_copy(core, task, did, LOSS_REFUSED, sequence);
+}
+
 static void send_copies(struct core *core, const struct event *event,
-	const struct event_task *about, const struct target_set *set, const struct task *task)
+	const struct event_task *about, const struct task *task)
 {
 	struct bytes ipid = bytes_of_text(core->config->ports[event->point].ipid);
 	struct sequence sequence =
 		sequence_next(core->sequences, &task->header_xid, ipid, event->correlation);
 	core->counters.numbered++;
-	for (uint32_t i = 0; i < task->destination_count; i++) {
-		uint32_t index = task->destinations[i];
-		const struct config_destination *settings = orders_destination(core->orders, index);
-		core->counters.wanted++;
-		if (!settings) {
-			core->counters.lost_no_destination++;
-			continue;
-		}
-		struct writer w = writer_of(core->pdu, settings->max_pdu);
-		if (iri_write(core->iri, about, task, ipid, sequence, settings->version, &w) != 0)
-			continue; // counted there
-		if (delivery_send(core->delivery, &set->destinations[index].did,
-			    task_owner(task, i), writer_bytes(&w)) == 0)
-			core->counters.offered++;
-		else
-			core->counters.lost_queue++;
-	}
+	for (uint32_t i = 0; i < task->destination_count; i++)
+		send_copy(core, about, task, i, sequence, ipid);
 }
 
 static void take_event(struct core *core, const struct event *event)
@@ -68,8 +101,10 @@ static void take_event(struct core *core, const struct event *event)
 	for (unsigned i = 0; i < event->task_count; i++) {
 		core->counters.taken++;
 		const struct task *task = task_of(set, &tasks[i]);
-		if (task)
-			send_copies(core, event, &tasks[i], set, task);
+		if (orders_are_suspended(core->orders))
+			core->counters.suspended++;
+		else if (task)
+			send_copies(core, event, &tasks[i], task);
 		else
 			core->counters.expired++;
 	}
@@ -93,21 +128,6 @@ static unsigned drain_events(struct core *core)
 }
 
 // --- faults and orders ---------------------------------------------------------------------------------------------
-
-static void watch_destinations(struct core *core)
-{
-	for (size_t i = 0; i < delivery_count(core->delivery); i++) {
-		struct delivery_status status;
-		char did[UUID_TEXT], name[FAULT_NAME];
-		delivery_status(core->delivery, i, &status);
-		uuid_format(&status.destination.did, did);
-		snprintf(name, sizeof name, "destination %s", did);
-		if (status.fault && status.fault[0])
-			fault_raise(&core->faults, name, "%s", status.fault);
-		else if (status.state == DELIVERY_UP)
-			fault_clear(&core->faults, name);
-	}
-}
 
 // Answers the clients that have waited longest.
 static void answer_first(struct core *core, size_t count, const struct text *answer)
@@ -149,12 +169,34 @@ static void answer_reload(struct core *core, const struct orders_result *result)
 	}
 }
 
-static bool answer_control(void *context, enum control_role role, const char *request,
+// What changes something, or tells of targets, is in the audit log with who asked.
+static bool is_audited(const struct control_peer *peer, const char *request)
+{
+	return strcmp(request, "reload") == 0 || peer->role == CONTROL_LI;
+}
+
+// As the audit log may show it: what somebody typed by mistake may name a target.
+static const char *request_name(const char *request)
+{
+	static const char *const known[] = {"status", "counters", "check", "faults", "reload"};
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (strcmp(request, known[i]) == 0)
+			return known[i];
+	return "unknown";
+}
+
+static bool answer_control(void *context, const struct control_peer *peer, const char *request,
 	unsigned ticket, struct text *answer)
 {
 	struct core *core = context;
+	enum control_role role = peer->role;
+	bool refused = strcmp(request, "reload") == 0 && role != CONTROL_LI;
+	if (is_audited(peer, request))
+		record_command(&core->record, peer, request_name(request), refused);
 	if (strcmp(request, "status") == 0) {
 		report_status(core, role, answer);
+	} else if (strcmp(request, "faults") == 0) {
+		report_faults(core, role, answer);
 	} else if (strcmp(request, "counters") == 0) {
 		report_counters(core, role, answer);
 	} else if (strcmp(request, "check") == 0) {
@@ -162,7 +204,7 @@ static bool answer_control(void *context, enum control_role role, const char *re
 			;
 		report_laws(core, role, answer);
 	} else if (strcmp(request, "reload") == 0) {
-		if (role != CONTROL_LI) {
+		if (refused) {
 			text_add(answer, "{\"ok\":false,\"error\":\"reload is for the LI group\"}");
 			return true;
 		}
@@ -171,7 +213,7 @@ static bool answer_control(void *context, enum control_role role, const char *re
 				"{\"ok\":false,\"error\":\"too many reloads are waiting\"}");
 			return true;
 		}
-		int result = orders_load(core->orders);
+		int result = orders_load(core->orders, &(struct record_by){.peer = peer});
 		if (result != 0 && result != -EBUSY) {
 			text_add(answer,
 				"{\"ok\":false,\"error\":\"the reload cannot be started: %s\"}",
@@ -185,7 +227,7 @@ static bool answer_control(void *context, enum control_role role, const char *re
 		return false;
 	} else {
 		text_add(answer,
-			"{\"ok\":false,\"error\":\"unknown request; known: status counters check reload\"}");
+			"{\"ok\":false,\"error\":\"unknown request; known: status counters check faults reload\"}");
 	}
 	return true;
 }
@@ -193,7 +235,7 @@ static bool answer_control(void *context, enum control_role role, const char *re
 static void apply_orders(struct core *core)
 {
 	struct orders_result result;
-	if (!orders_apply(core->orders, core->dataplane, core->delivery, &core->faults, &result))
+	if (!orders_apply(core->orders, core->dataplane, core->delivery, &result))
 		return;
 	explicit_bzero(core->pdu, IRI_MAX_PDU); // the last one may be of a task that has ended
 	answer_reload(core, &result);
@@ -212,7 +254,9 @@ static bool take_signals(struct core *core)
 			stop = true;
 			continue;
 		}
-		int result = orders_load(core->orders);
+		int result =
+			orders_load(core->orders, &(struct record_by){.signal_uid = info.ssi_uid,
+							  .signal_pid = info.ssi_pid});
 		if (result != 0 && result != -EBUSY)
 			log_line(LOG_ERROR, "reload on SIGHUP cannot be started: %s",
 				strerror(-result));
@@ -223,7 +267,7 @@ static bool take_signals(struct core *core)
 static void wait_for_something(struct core *core, int delivery_wait_ms)
 {
 	struct pollfd fds[MAX_POLLFDS];
-	size_t count = delivery_pollfds(core->delivery, fds, CONFIG_MAX_DESTINATIONS);
+	size_t count = delivery_pollfds(core->delivery, fds, DELIVERY_POLLFDS);
 	if (core->control)
 		count += control_pollfds(core->control, fds + count, CONTROL_MAX_CLIENTS + 1);
 	fds[count++] = (struct pollfd){.fd = core->signals, .events = POLLIN};
@@ -235,7 +279,10 @@ static unsigned turn(struct core *core, uint64_t *next_tick_ms, uint64_t *next_c
 {
 	unsigned events = drain_events(core);
 	uint64_t now = monotonic_ms();
-	int wait_ms = delivery_poll(core->delivery, now);
+	sequences_commit(core->sequences); // before anything with these numbers leaves
+	int wait_ms = delivery_poll(core->delivery, now, realtime_ms());
+	sequences_tick(core->sequences, now);
+	sequences_safe(core->sequences, delivery_safe_before(core->delivery, now));
 	if (core->control)
 		control_poll(core->control, now);
 	if (now >= *next_tick_ms) {
@@ -243,7 +290,10 @@ static unsigned turn(struct core *core, uint64_t *next_tick_ms, uint64_t *next_c
 		*next_tick_ms = now + TICK_MS;
 	}
 	if (now >= *next_check_ms) {
-		watch_destinations(core);
+		watch_look(core->watch, core, now);
+		losses_tell(&core->losses);
+		record_tick(&core->record, now);
+		orders_suspend(core->orders, core->dataplane, !record_may_intercept(&core->record));
 		*next_check_ms = now + FAULT_CHECK_MS;
 	}
 	if (events == 0)
@@ -277,6 +327,7 @@ static bool all_taken(struct core *core)
 static enum core_end stop_in_order(struct core *core, uint64_t patience_ms)
 {
 	uint64_t next_tick_ms = 0, next_check_ms = 0;
+	core->stopping = true;
 	dataplane_stop(core->dataplane);
 	while (!dataplane_stopped(core->dataplane) || !all_taken(core))
 		turn(core, &next_tick_ms, &next_check_ms);
@@ -286,10 +337,82 @@ static enum core_end stop_in_order(struct core *core, uint64_t patience_ms)
 		turn(core, &next_tick_ms, &next_check_ms);
 	if (delivery_idle(core->delivery))
 		return CORE_END_DELIVERED;
+	core->undelivered = delivery_kept(core->delivery);
 	delivery_give_up(
 		core->delivery); // told by exit code 3 alone: the general log is the same with and without targets
 	return CORE_END_REMAINS;
 }
+
+// --- what delivery asks and tells ----------------------------------------------------------------------------------------
+
+static enum delivery_gate gate(
+	void *context, const struct uuid *xid, const struct uuid *destination)
+{
+	const struct core *core = context;
+	return orders_gate(core->orders, xid, destination);
+}
+
+static void take_loss(void *context, const struct uuid *destination, enum delivery_loss why,
+	const struct uuid *xid, uint64_t correlation, uint32_t sequence, uint64_t count)
+{
+	struct core *core = context;
+	losses_add(&core->losses, destination, why, xid, correlation, sequence, count);
+}
+
+static void take_peer(void *context, const struct delivery_peer *peer)
+{
+	struct core *core = context;
+	record_peer(&core->record, peer);
+}
+
+static void take_segment(void *context, const struct uuid *destination, enum spool_event what,
+	uint64_t number, uint64_t records)
+{
+	struct core *core = context;
+	record_segment(&core->record, destination, what, number, records);
+}
+
+static int check_socket(
+	void *context, int fd, const struct delivery_endpoint *endpoint, struct error *error)
+{
+	const struct core *core = context;
+	unsigned traffic[DATAPLANE_MAX_INTERFACES];
+	size_t count = dataplane_traffic_interfaces(core->dataplane, traffic);
+	struct li_connection connection = {
+		.fd = fd,
+		.destination = endpoint->address,
+		.port = endpoint->port,
+		.source = &endpoint->socket.source,
+		.interface = endpoint->socket.interface,
+	};
+	return li_network_check(&connection, traffic, count, error);
+}
+
+struct delivery_hooks core_hooks(struct core *core)
+{
+	return (struct delivery_hooks){
+		.context = core,
+		.gate = gate,
+		.lost = take_loss,
+		.peer = take_peer,
+		.segment = take_segment,
+		.check_socket = check_socket,
+	};
+}
+
+static void take_gap(void *context, const struct sequence_gap *gap)
+{
+	struct core *core = context;
+	core->counters.unaccounted += (uint32_t)(gap->last - gap->first + 1);
+	record_gap(&core->record, gap);
+}
+
+void core_tell_gaps(struct core *core)
+{
+	sequences_gaps(core->sequences, take_gap, core);
+}
+
+// --- start and end ---------------------------------------------------------------------------------------------------------
 
 void core_open_control(struct core *core)
 {
@@ -298,8 +421,8 @@ void core_open_control(struct core *core)
 		core->config->control.operator_group, core->config->control.li_group};
 	core->control = control_new(&config, answer_control, core, &error);
 	if (!core->control)
-		fault_raise(
-			&core->faults, "control", "%s; x2tap goes on without x2ctl", error.text);
+		fault_begin(&core->faults, FAULT_CONTROL, NULL, "%s; x2tap goes on without x2ctl",
+			error.text);
 }
 
 enum core_end core_run(struct core *core, uint64_t until_idle_ms)
@@ -313,7 +436,8 @@ enum core_end core_run(struct core *core, uint64_t until_idle_ms)
 		apply_orders(core);
 		if (take_signals(core))
 			break;
-		if (!until_idle_ms || !is_quiet(core, &watch, events, until_idle_ms))
+		if (!until_idle_ms || orders_are_loading(core->orders) ||
+			!is_quiet(core, &watch, events, until_idle_ms))
 			continue;
 		if (delivery_idle(core->delivery))
 			break;

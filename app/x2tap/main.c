@@ -9,10 +9,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "core.h"
 #include "log.h"
 #include "options.h"
 #include "privileges.h"
+#include "watch.h"
 
 enum exit_code { EXIT_GOOD, EXIT_BAD, EXIT_USAGE, EXIT_REMAINS };
 
@@ -28,109 +30,6 @@ static struct config *load_config(const char *path)
 			problems.count == 1 ? "" : "s");
 	problems_fini(&problems);
 	return config;
-}
-
-// --- x2tap --check -----------------------------------------------------------------------------------------------------
-
-static void warn_of_long_headers(const struct config *config, const struct target_set *set)
-{
-	struct iri_constants constants = {
-		bytes_of_text(config->nfid), bytes_of_text(config->did ? config->did : ""), {0}};
-	for (size_t i = 0; i < set->task_count; i++) {
-		for (size_t p = 0; p < config->port_count; p++) {
-			size_t len = iri_header_len(
-				&constants, bytes_of_text(config->ports[p].ipid), &set->tasks[i]);
-			if (len <= IRI_HEADER_AIM)
-				continue;
-			char xid[UUID_TEXT];
-			uuid_format(&set->tasks[i].xid, xid);
-			fprintf(stderr,
-				"warning: task %s: its PDU headers have up to %zu octets; some MFs take no more than %d: shorten nfid or "
-				"ipid\n",
-				xid, len, IRI_HEADER_AIM);
-			break;
-		}
-	}
-}
-
-// Whether the tasks fit the tables that are taken for the configured capacity.
-static bool fits_table(
-	const struct config *config, struct target_set *set, const struct numbering *numbering)
-{
-	static const struct hash_key any_key;
-	struct target_changes changes;
-	struct error error;
-	struct target_table *table = NULL;
-	if (target_set_adopt(set, NULL, config->targets.capacity, &changes, &error) == 0)
-		table = target_table_new(set, config->targets.capacity, &any_key, numbering,
-			config->targets.match_outer, &error);
-	if (!table)
-		fprintf(stderr, "%s: %s\n", config->targets.file, error.text);
-	target_table_free(table);
-	return table != NULL;
-}
-
-// Those of the file: Redundant sets stand behind them.
-static size_t count_destinations(const struct target_set *set)
-{
-	size_t count = 0;
-	while (count < set->destination_count && set->destinations[count].member_count == 0)
-		count++;
-	return count;
-}
-
-static bool check_targets(const struct config *config)
-{
-	struct numbering numbering = numbering_of(config);
-	struct target_rules rules = target_rules_of(config, &numbering);
-	rules.check_owner = false; // a draft may belong to whoever writes it
-	struct error error;
-	struct bytes text;
-	if (target_file_read(config->targets.file, &rules, &text, &error) != 0) {
-		fprintf(stderr, "%s\n", error.text);
-		return false;
-	}
-	struct problems problems;
-	problems_init(&problems, config->targets.file);
-	struct target_set *set = target_file_parse(text, &rules, &problems);
-	target_text_free(text);
-	if (problems.text)
-		fputs(problems.text, stderr);
-	if (!set)
-		fprintf(stderr, "%u error%s, the file would not be loaded\n", problems.count,
-			problems.count == 1 ? "" : "s");
-	problems_fini(&problems);
-	bool good = set && fits_table(config, set, &numbering);
-	if (good) {
-		warn_of_long_headers(config, set);
-		printf("%s: good, %zu tasks, %zu destinations\n", config->targets.file,
-			set->task_count, count_destinations(set));
-	}
-	target_set_free(set);
-	return good;
-}
-
-static bool check_tls(const struct config *config)
-{
-	if (!config->tls.cert)
-		return true;
-	struct error error;
-	struct tls_files files = tls_files_of(config);
-	struct tls_context *context = tls_client_context_new(&files, &error);
-	if (!context) {
-		fprintf(stderr, "tls: %s\n", error.text);
-		return false;
-	}
-	printf("%s: good, %d days left\n", config->tls.cert, tls_context_days_left(context));
-	tls_context_free(context);
-	return true;
-}
-
-static int check(const struct config *config, const char *path)
-{
-	printf("%s: good\n", path);
-	bool targets = check_targets(config), tls = check_tls(config);
-	return targets && tls ? EXIT_GOOD : EXIT_BAD;
 }
 
 // --- running ------------------------------------------------------------------------------------------------------------
@@ -186,92 +85,171 @@ static bool has_lossless_port(const struct config *config)
 	return false;
 }
 
-// The first load of orders. A link does not wait for it longer than a second: a long one is taken over when it is done.
-// Files can wait.
+// The first load of orders. A link does not wait for it, nor for journal, audit log and spools, which may take long to look through:
+// the load is taken over when it is done, with the workers running. Files can wait, and must, so that the first frame is looked at as all others are.
 static void load_first(struct core *core)
 {
-	enum { PATIENCE_MS = 1000 };
 	struct orders_result result;
-	int error = orders_load(core->orders);
+	int error = orders_load(core->orders, &(struct record_by){0});
 	if (error != 0) {
-		fault_raise(&core->faults, "targets",
+		fault_begin(&core->faults, FAULT_TARGETS, NULL,
 			"the target file cannot be loaded: %s; nothing is intercepted",
 			strerror(-error));
 		return;
 	}
-	uint64_t end_ms = monotonic_ms() + PATIENCE_MS;
-	bool wait = has_lossless_port(core->config);
-	while (!orders_apply(core->orders, NULL, core->delivery, &core->faults, &result)) {
-		if (!wait && monotonic_ms() >= end_ms)
-			return;
+	while (has_lossless_port(core->config) &&
+		!orders_apply(core->orders, NULL, core->delivery, &result))
 		usleep(1000);
+}
+
+static void tell_loss(void *context, const struct loss_range *range)
+{
+	struct core *core = context;
+	record_loss(&core->record, range);
+}
+
+static void tell_fault(void *context, const struct fault *fault, bool begins)
+{
+	struct core *core = context;
+	record_fault(&core->record, fault, begins);
+}
+
+// What the control core needs, but for the ports. False, with a line in the log, when there is no memory.
+static bool core_init(struct core *core, const struct config *config, const struct hash_key *key,
+	const struct iri_constants *constants, const struct delivery_hooks *hooks)
+{
+	struct error error = {.text = ""};
+	core->config = config;
+	core->started_ms = monotonic_ms();
+	core->faults.tell = tell_fault;
+	core->faults.context = core;
+	losses_init(&core->losses, tell_loss, core);
+	record_init(&core->record, config, &core->faults);
+	core->destinations = destinations_new(config, &core->faults, &core->record);
+	struct orders_outlets outlets = {&core->faults, &core->record, core->destinations};
+	core->orders = orders_new(config, key, &outlets);
+	core->iri = iri_new(constants);
+	core->watch = calloc(1, sizeof *core->watch);
+	core->pdu = malloc(IRI_MAX_PDU);
+	core->delivery = delivery_new(NULL, key->k0 ^ key->k1, hooks, &error);
+	if (core->destinations)
+		destinations_load_key(core->destinations); // as root: a credential is root's alone
+	if (core->destinations && core->orders && core->iri && core->watch && core->pdu &&
+		core->delivery)
+		return true;
+	log_line(LOG_ERROR, "no memory: %s", error.text);
+	return false;
+}
+
+// What belongs to the service user: the audit log, and the journal of sequence numbers.
+static bool core_open_files(struct core *core, const char *config_path, const struct hash_key *key)
+{
+	enum { SEQUENCE_CONTEXTS = 1 << 20 };
+	const struct config *config = core->config;
+	struct error error = {.text = ""};
+	struct sequences_settings settings = {
+		.max_contexts = SEQUENCE_CONTEXTS,
+		.key = *key,
+		.did = bytes_of_text(config->did ? config->did : ""),
+		.nfid = bytes_of_text(config->nfid),
+		.journal = config->journal,
+	};
+	record_open(&core->record, config_path);
+	core->sequences = sequences_new(&settings, &error);
+	if (!core->sequences) {
+		log_line(LOG_ERROR, "%s", error.text);
+		return false;
 	}
+	core_tell_gaps(core);
+	return true;
+}
+
+static void core_fini(struct core *core, const char *how)
+{
+	control_free(core->control);
+	delivery_free(core->delivery);
+	losses_tell(&core->losses);
+	dataplane_free(core->dataplane);
+	orders_free(core->orders);
+	destinations_free(core->destinations);
+	sequences_free(core->sequences);
+	record_stop(&core->record, how, core->undelivered);
+	record_close(&core->record);
+	iri_free(core->iri);
+	if (core->pdu)
+		explicit_bzero(core->pdu, IRI_MAX_PDU);
+	free(core->pdu);
+	free(core->watch);
+}
+
+// With the orders that are loaded, or with none.
+static bool start_forwarding(struct core *core)
+{
+	struct error error = {.text = ""};
+	struct target_table *table = orders_take_table(core->orders, &error);
+	if (!table || dataplane_start(core->dataplane, table, &error) != 0) {
+		log_line(LOG_ERROR, "%s", error.text);
+		return false;
+	}
+	log_line(LOG_NOTICE, "x2tap " X2TAP_VERSION " forwards: %zu ports, %u workers",
+		dataplane_port_count(core->dataplane), dataplane_worker_count(core->dataplane));
+	return true;
+}
+
+static int run_to_the_end(struct core *core, const struct options *options)
+{
+	int code = core_run(core, (uint64_t)(options->until_idle_s * 1000)) == CORE_END_DELIVERED
+	                   ? EXIT_GOOD
+	                   : EXIT_REMAINS;
+	if (!report_laws(core, CONTROL_LI, NULL)) {
+		show_broken_laws(core);
+		code = EXIT_BAD;
+	}
+	log_line(LOG_NOTICE, "stopped");
+	return code;
 }
 
 static int run(const struct options *options, const struct config *config, int signals)
 {
-	enum { SEQUENCE_CONTEXTS = 1 << 20 };
-	struct error error = {0};
+	struct error error = {.text = ""};
 	struct hash_key key;
 	int code = EXIT_BAD;
-	struct iri_constants constants = constants_of(config);
-	struct core core = {.config = config, .signals = signals, .started_ms = monotonic_ms()};
-	if (hash_key_random(&key) != 0) {
-		log_line(LOG_ERROR, "no random octets from the kernel");
+	struct core *core = calloc(1, sizeof *core);
+	if (!core || hash_key_random(&key) != 0) {
+		log_line(LOG_ERROR, "no memory, or no random octets from the kernel");
+		free(core);
 		return EXIT_BAD;
 	}
-	core.orders = orders_new(config, &key);
-	core.iri = iri_new(&constants);
-	core.sequences =
-		sequences_new(&(struct sequences_settings){.max_contexts = SEQUENCE_CONTEXTS,
-				      .key = key,
-				      .did = constants.did,
-				      .nfid = constants.nfid},
-			&error);
-	core.pdu = malloc(IRI_MAX_PDU);
-	core.delivery = delivery_new(NULL, key.k0 ^ key.k1, &error);
-	if (!core.orders || !core.iri || !core.sequences || !core.pdu || !core.delivery) {
-		log_line(LOG_ERROR, "no memory: %s", error.text);
+	struct iri_constants constants = constants_of(config);
+	struct delivery_hooks hooks = core_hooks(core);
+	core->signals = signals;
+	if (!core_init(core, config, &key, &constants, &hooks))
 		goto end;
-	}
-	core.dataplane = dataplane_new(config, &key, warn, &error);
-	if (!core.dataplane) {
+	core->dataplane = dataplane_new(config, &key, warn, &error);
+	if (!core->dataplane) {
 		log_line(LOG_ERROR, "%s", error.text);
 		goto end;
 	}
-	core_open_control(&core);
+	core_open_control(core);
 	privileges_lock_memory();
-	if (privileges_drop(
-		    config->user, config->group, core.control ? config->control.socket : NULL) != 0)
+	if (privileges_drop(config->user, config->group,
+		    core->control ? config->control.socket : NULL) != 0)
 		goto end;
-
-	// From here on nothing stops forwarding: what is wrong with orders, certificates or MFs is a fault.
-	load_first(&core);
-	struct target_table *table = orders_take_table(core.orders, &error);
-	if (!table || dataplane_start(core.dataplane, table, &error) != 0) {
-		log_line(LOG_ERROR, "%s", error.text);
+	// From here on nothing stops forwarding: what is wrong with orders, certificates, disks or MFs is a fault.
+	bool link_waits = has_lossless_port(config); // not of a network: see load_first()
+	if (!link_waits && !start_forwarding(core))
 		goto end;
-	}
-	log_line(LOG_NOTICE, "x2tap " X2TAP_VERSION " forwards: %zu ports, %u workers",
-		dataplane_port_count(core.dataplane), dataplane_worker_count(core.dataplane));
-	code = core_run(&core, (uint64_t)(options->until_idle_s * 1000)) == CORE_END_DELIVERED
-	               ? EXIT_GOOD
-	               : EXIT_REMAINS;
-	if (!report_laws(&core, CONTROL_LI, NULL)) {
-		show_broken_laws(&core);
-		code = EXIT_BAD;
-	}
-	log_line(LOG_NOTICE, "stopped");
+	if (!core_open_files(core, options->config, &key))
+		goto end;
+	load_first(core);
+	if (link_waits && !start_forwarding(core))
+		goto end;
+	code = run_to_the_end(core, options);
 end:
-	control_free(core.control);
-	delivery_free(core.delivery);
-	dataplane_free(core.dataplane);
-	orders_free(core.orders);
-	sequences_free(core.sequences);
-	iri_free(core.iri);
-	if (core.pdu)
-		explicit_bzero(core.pdu, IRI_MAX_PDU);
-	free(core.pdu);
+	core_fini(core, code == EXIT_GOOD      ? "all delivered"
+			: code == EXIT_REMAINS ? "PDUs remain"
+					       : "failed");
+	free(core);
 	explicit_bzero(&key, sizeof key);
 	return code;
 }
@@ -301,7 +279,7 @@ int main(int argc, char **argv)
 		return EXIT_BAD;
 	int code = EXIT_BAD;
 	if (options.check) {
-		code = check(config, options.config);
+		code = check_all(config, options.config) ? EXIT_GOOD : EXIT_BAD;
 	} else {
 		log_init("x2tap", level_of(config->log_level));
 		privileges_limit();

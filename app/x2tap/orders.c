@@ -20,21 +20,27 @@ struct load {
 	struct error tls_error;
 	struct problems problems;
 	struct error error; // the file could not be read, or there is no room for it
+	char digest[2 * VAULT_DIGEST_LEN + 1]; // of the file
+	struct record_by by;
+	struct control_peer peer; // by->peer points here
 };
 
 struct orders {
 	const struct config *config;
+	struct orders_outlets out;
 	struct numbering numbering;
 	struct hash_key key;
 
 	pthread_t thread;
 	bool running, again;
+	struct record_by again_by;
+	struct control_peer again_peer;
 	atomic_bool finished;
 	struct load load;
+	bool suspended;
 
-	struct target_set *set;                     // in force
-	struct target_table *table;                 // not yet taken over by the data path
-	const struct config_destination **settings; // one for each destination of `set`
+	struct target_set *set;     // in force
+	struct target_table *table; // not yet taken over by the data path
 	struct tls_context *tls;
 	uint64_t tls_fingerprint;
 	char *problems; // of the last load
@@ -72,12 +78,14 @@ struct tls_files tls_files_of(const struct config *config)
 		config->tls.crl, config->tls.allow_tls12 ? TLS_PROFILE_13_12 : TLS_PROFILE_13};
 }
 
-struct orders *orders_new(const struct config *config, const struct hash_key *key)
+struct orders *orders_new(const struct config *config, const struct hash_key *key,
+	const struct orders_outlets *outlets)
 {
 	struct orders *o = calloc(1, sizeof *o);
 	if (!o)
 		return NULL;
 	o->config = config;
+	o->out = *outlets;
 	o->numbering = numbering_of(config);
 	o->key = *key;
 	o->set = calloc(1, sizeof *o->set);
@@ -114,10 +122,17 @@ void orders_free(struct orders *o)
 	target_set_free(o->set);
 	target_table_free(o->table);
 	tls_context_free(o->tls);
-	free(o->settings);
 	problems_wipe(o);
 	explicit_bzero(o, sizeof *o); // the hash key
 	free(o);
+}
+
+static void digest_text(struct bytes text, char hex[2 * VAULT_DIGEST_LEN + 1])
+{
+	uint8_t digest[VAULT_DIGEST_LEN];
+	vault_sha256(text, bytes_of(NULL, 0), digest);
+	for (size_t i = 0; i < sizeof digest; i++)
+		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 }
 
 static void load_targets(struct orders *o, struct load *l)
@@ -129,6 +144,7 @@ static void load_targets(struct orders *o, struct load *l)
 		problems_add(&l->problems, (struct yaml_mark){0}, 0, "%s", l->error.text);
 	if (result != 0)
 		return;
+	digest_text(text, l->digest);
 	l->set = target_file_parse(text, &rules, &l->problems);
 	target_text_free(text);
 	if (!l->set)
@@ -191,18 +207,36 @@ static void *load_main(void *argument)
 	return NULL;
 }
 
-int orders_load(struct orders *o)
+static void keep_by(struct record_by *to, struct control_peer *peer, const struct record_by *from)
+{
+	*to = *from;
+	if (!from->peer)
+		return;
+	*peer = *from->peer;
+	to->peer = peer;
+}
+
+int orders_load(struct orders *o, const struct record_by *by)
 {
 	if (o->running) {
 		o->again = true;
+		keep_by(&o->again_by, &o->again_peer, by);
 		return -EBUSY;
 	}
 	atomic_store(&o->finished, false);
+	keep_by(&o->load.by, &o->load.peer, by);
+	record_reopen(o->out.record);
+	destinations_load_key(o->out.destinations);
 	int result = pthread_create(&o->thread, NULL, load_main, o);
 	if (result != 0)
 		return -result;
 	o->running = true;
 	return 0;
+}
+
+bool orders_are_loading(const struct orders *o)
+{
+	return o->running;
 }
 
 void orders_wait(struct orders *o)
@@ -213,68 +247,20 @@ void orders_wait(struct orders *o)
 	o->running = false;
 }
 
-static const struct config_destination *settings_of(
-	const struct config *config, const struct uuid *did)
+// For the audit log, while both the old and the new set are there.
+static void tell_load(struct orders *o, bool loaded)
 {
-	for (size_t i = 0; i < config->destination_count; i++)
-		if (uuid_equal(&config->destinations[i].did, did))
-			return &config->destinations[i];
-	return NULL;
-}
-
-static bool has_destination(const struct target_set *set, const struct uuid *did)
-{
-	for (size_t i = 0; i < set->destination_count; i++)
-		if (set->destinations[i].member_count == 0 &&
-			uuid_equal(&set->destinations[i].did, did))
-			return true;
-	return false;
-}
-
-static int set_destination(struct delivery *delivery, const struct destination *d,
-	const struct config_destination *c, struct faults *faults)
-{
-	char did[UUID_TEXT], name[FAULT_NAME];
-	struct error error;
-	uuid_format(&d->did, did);
-	snprintf(name, sizeof name, "settings of destination %s", did);
-	if (!c) {
-		fault_raise(faults, name,
-			"it has no entry under `destinations` in x2tap.yaml, so the name that its certificate must carry is not known: "
-			"IRI for it are lost. Add the entry with tls_name");
-		return -ENOENT;
-	}
-	struct delivery_destination wanted = {
-		.did = d->did,
-		.address = d->address,
-		.port = d->port,
-		.tls_name = c->tls_name,
-		.version = c->version,
-		.keepalive = c->keepalive,
-		.redeliver = c->redeliver,
-		.keepalive_interval_ms = c->keepalive_interval_ms,
-		.keepalive_timeout_ms = c->keepalive_timeout_ms,
-		.max_write = c->max_write,
-		.queue_octets = (size_t)c->queue_mib << 20,
-	};
-	int result = delivery_set(delivery, &wanted, &error);
-	if (result != 0)
-		fault_raise(faults, name, "%s", error.text);
-	else
-		fault_clear(faults, name);
-	return result;
-}
-
-static void remove_destination(
-	struct delivery *delivery, const struct uuid *did, struct faults *faults)
-{
-	char text[UUID_TEXT], name[FAULT_NAME];
-	uuid_format(did, text);
-	delivery_remove(delivery, did);
-	snprintf(name, sizeof name, "settings of destination %s", text);
-	fault_clear(faults, name);
-	snprintf(name, sizeof name, "destination %s", text);
-	fault_clear(faults, name);
+	const struct load *l = &o->load;
+	record_targets(o->out.record, &l->by,
+		&(struct record_targets){
+			.loaded = loaded,
+			.generation = o->generation,
+			.fresh = l->set,
+			.current = o->set,
+			.changes = l->changes,
+			.digest = l->digest,
+			.problem = l->problems.count ? "the file has faults" : l->error.text,
+		});
 }
 
 // Whether the set that comes into force no longer orders a queued PDU for the destination where it waits.
@@ -283,53 +269,51 @@ static bool has_ended(const void *context, uint64_t owner)
 	return !target_set_owns(context, owner);
 }
 
-static bool take_over(struct orders *o, struct dataplane *dataplane, struct delivery *delivery,
-	struct faults *faults)
+static void publish(struct orders *o, struct dataplane *dataplane, struct target_table *table)
 {
-	struct load *l = &o->load;
-	const struct config_destination **settings =
-		calloc(l->set->destination_count + 1, sizeof *settings);
-	if (!settings)
-		return false;
-	for (size_t i = 0; i < l->set->destination_count; i++) {
-		if (l->set->destinations[i].member_count > 0)
-			continue; // a Redundant set: nothing delivers to it, its PDUs are lost_no_destination
-		const struct config_destination *c =
-			settings_of(o->config, &l->set->destinations[i].did);
-		if (set_destination(delivery, &l->set->destinations[i], c, faults) == 0)
-			settings[i] = c;
-	}
-	if (l->changes.changed + l->changes.removed > 0)
-		delivery_expire_if(delivery, has_ended, l->set);
-	for (size_t i = 0; i < o->set->destination_count; i++)
-		if (o->set->destinations[i].member_count == 0 &&
-			!has_destination(l->set, &o->set->destinations[i].did))
-			remove_destination(delivery, &o->set->destinations[i].did, faults);
 	if (dataplane) {
-		dataplane_publish(dataplane, l->table);
+		dataplane_publish(dataplane, table);
 	} else {
 		target_table_free(o->table);
-		o->table = l->table;
+		o->table = table;
 	}
-	target_set_free(o->set);
-	free(o->settings);
-	o->set = l->set;
-	o->settings = settings;
+}
+
+static bool take_over(struct orders *o, struct dataplane *dataplane, struct delivery *delivery)
+{
+	struct load *l = &o->load;
+	if (destinations_take_over(o->out.destinations, delivery, l->set, o->set) != 0)
+		return false;
 	o->generation++;
+	tell_load(o, true);
+	// Only now it is known whether the audit log took it, without which nothing may be intercepted.
+	if (record_may_intercept(o->out.record)) {
+		publish(o, dataplane, l->table);
+		l->table = NULL;
+		o->suspended = false;
+	} else {
+		orders_suspend(o, dataplane, true);
+	}
+	struct target_set *former = o->set;
+	o->set = l->set;
 	l->set = NULL;
-	l->table = NULL;
+	// Of what was read from a spool the gate knows the task: it must ask the new set.
+	if (l->changes.changed + l->changes.removed > 0)
+		delivery_expire_if(delivery, has_ended, o->set);
+	target_set_free(former);
 	return true;
 }
 
-static void take_over_tls(struct orders *o, struct delivery *delivery, struct faults *faults)
+static void take_over_tls(struct orders *o, struct delivery *delivery)
 {
 	struct load *l = &o->load;
+	struct faults *faults = o->out.faults;
 	o->tls_problem[0] = '\0';
 	if (!o->config->tls.cert)
 		return;
 	if (!l->tls) {
 		snprintf(o->tls_problem, sizeof o->tls_problem, "%s", l->tls_error.text);
-		fault_raise(faults, "tls", "%s; %s", l->tls_error.text,
+		fault_begin(faults, FAULT_TLS, NULL, "%s; %s", l->tls_error.text,
 			o->tls ? "the certificates in use stay"
 			       : "nothing connects, IRI wait in their queues");
 		return;
@@ -341,18 +325,11 @@ static void take_over_tls(struct orders *o, struct delivery *delivery, struct fa
 		o->tls_fingerprint = l->tls_fingerprint;
 		l->tls = NULL;
 	}
-	fault_clear(faults, "tls");
-	int days = tls_context_days_left(o->tls);
-	if (days < 30)
-		fault_raise(faults, "tls expiry",
-			"the certificate %s expires in %d days: replace it and reload",
-			o->config->tls.cert, days);
-	else
-		fault_clear(faults, "tls expiry");
+	fault_end(faults, FAULT_TLS, NULL);
 }
 
 bool orders_apply(struct orders *o, struct dataplane *dataplane, struct delivery *delivery,
-	struct faults *faults, struct orders_result *result)
+	struct orders_result *result)
 {
 	if (!o->running ||
 		!atomic_load_explicit(&o->finished, memory_order_acquire)) // pairs with load_main
@@ -360,29 +337,31 @@ bool orders_apply(struct orders *o, struct dataplane *dataplane, struct delivery
 	orders_wait(o);
 	struct load *l = &o->load;
 	problems_wipe(o);
-	take_over_tls(o, delivery, faults);
-	bool loaded = l->set && take_over(o, dataplane, delivery, faults);
+	take_over_tls(o, delivery);
+	bool loaded = l->set && take_over(o, dataplane, delivery);
 	if (loaded) {
-		fault_clear(faults, "targets");
+		fault_end(o->out.faults, FAULT_TARGETS, NULL);
 		log_line(LOG_NOTICE, "targets: loaded");
 	} else {
 		if (l->set)
 			error_set(&l->error, -ENOMEM, "no memory to take the target file over");
 		// The general log must not show what the file holds: numbers of faults and lines stay with the LI side.
-		fault_raise(faults, "targets", "%s; %s",
+		fault_begin(o->out.faults, FAULT_TARGETS, NULL, "%s; %s",
 			l->problems.count
 				? "the target file has faults (x2ctl reload or x2tap --check tell the LI group which)"
 				: l->error.text,
 			o->generation ? "the orders of the last good file stay in force"
 				      : "nothing is intercepted");
 		o->problems = strdup(l->problems.count ? l->problems.text : l->error.text);
+		tell_load(o, false);
 	}
+	record_left(o->out.record);
 	*result = (struct orders_result){
 		loaded, l->changes, o->problems ? o->problems : "", o->tls_problem, false};
 	load_fini(l);
 	if (o->again) {
 		o->again = false;
-		result->repeated = orders_load(o) == 0;
+		result->repeated = orders_load(o, &o->again_by) == 0;
 	}
 	return true;
 }
@@ -408,7 +387,36 @@ unsigned orders_generation(const struct orders *o)
 	return o->generation;
 }
 
-const struct config_destination *orders_destination(const struct orders *o, size_t index)
+enum delivery_gate orders_gate(
+	const struct orders *o, const struct uuid *xid, const struct uuid *destination)
 {
-	return o->settings[index];
+	if (o->generation == 0)
+		return GATE_UNKNOWN;
+	const struct task *task = target_set_find(o->set, xid);
+	return task && task_names_destination(o->set, task, destination) ? GATE_NAMED
+	                                                                 : GATE_NOT_NAMED;
+}
+
+void orders_suspend(struct orders *o, struct dataplane *dataplane, bool suspended)
+{
+	struct error error;
+	struct target_set empty = {0};
+	if (o->suspended == suspended)
+		return;
+	struct target_table *table =
+		target_table_new(suspended ? &empty : o->set, o->config->targets.capacity, &o->key,
+			&o->numbering, o->config->targets.match_outer, &error);
+	if (table)
+		publish(o, dataplane, table);
+	o->suspended = suspended || !table;
+}
+
+bool orders_are_suspended(const struct orders *o)
+{
+	return o->suspended;
+}
+
+const struct tls_context *orders_tls(const struct orders *o)
+{
+	return o->tls;
 }

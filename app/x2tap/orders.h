@@ -9,14 +9,23 @@
 #include "config.h"
 #include "dataplane.h"
 #include "delivery.h"
+#include "destinations.h"
 #include "faults.h"
+#include "record.h"
 #include "target_file.h"
 #include "tls.h"
 
 struct orders;
 
+// Where a load goes; all borrowed.
+struct orders_outlets {
+	struct faults *faults;
+	struct record *record;
+	struct destinations *destinations;
+};
 // `config` and `key` are borrowed. NULL when there is no memory.
-struct orders *orders_new(const struct config *config, const struct hash_key *key);
+struct orders *orders_new(const struct config *config, const struct hash_key *key,
+	const struct orders_outlets *outlets);
 void orders_free(struct orders *o);
 
 // Rules for target files that follow from the configuration.
@@ -24,8 +33,10 @@ struct target_rules target_rules_of(const struct config *config, const struct nu
 struct numbering numbering_of(const struct config *config);
 struct tls_files tls_files_of(const struct config *config);
 
-// Starts a load. -EBUSY while one is running (it will be repeated right after that one: files may have changed since).
-int orders_load(struct orders *o);
+// Starts a load, for `by` (the audit log names him). -EBUSY while one is running (it will be repeated right after that one:
+// files may have changed since).
+int orders_load(struct orders *o, const struct record_by *by);
+bool orders_are_loading(const struct orders *o);
 // Waits for the load that is running: at start only.
 void orders_wait(struct orders *o);
 
@@ -40,14 +51,21 @@ struct orders_result {
 // Applies a finished load, if there is one: publishes the table (`dataplane` NULL: keeps it for orders_take_table()), sets the
 // destinations, expires what ended. Returns true and the result when a load came to its end.
 bool orders_apply(struct orders *o, struct dataplane *dataplane, struct delivery *delivery,
-	struct faults *faults, struct orders_result *result);
+	struct orders_result *result);
 // The table to start the workers with; an empty one if nothing could be loaded.
 struct target_table *orders_take_table(struct orders *o, struct error *error);
 
 const struct target_set *orders_in_force(
 	const struct orders *o);                    // never NULL: empty until the first load
 unsigned orders_generation(const struct orders *o); // loads that succeeded
-// The largest PDU and the version of destination `index` of the set in force.
-const struct config_destination *orders_destination(const struct orders *o, size_t index);
+// Delivery's gate: whether a task in force names the destination. Unknown until a target file was loaded.
+enum delivery_gate orders_gate(
+	const struct orders *o, const struct uuid *xid, const struct uuid *destination);
+// Whether what is ordered is followed. While not, no task is in the table that workers look into, and what they still report is
+// to be thrown away.
+void orders_suspend(struct orders *o, struct dataplane *dataplane, bool suspended);
+bool orders_are_suspended(const struct orders *o);
+// What connections are made with; NULL: nothing.
+const struct tls_context *orders_tls(const struct orders *o);
 
 #endif

@@ -24,7 +24,7 @@ struct client {
 	int fd;
 	unsigned ticket;
 	uint64_t deadline_ms; // while asking or answering
-	enum control_role role;
+	struct control_peer peer;
 	char request[CONTROL_MAX_REQUEST];
 	size_t request_len;
 	struct text answer;
@@ -99,6 +99,10 @@ static int clear_path(const struct sockaddr_un *address, struct error *error)
 		return error_set(error, -errno, "control socket: %s", strerror(errno));
 	int result = connect(fd, (const struct sockaddr *)address, sizeof *address) ? errno : 0;
 	close(fd);
+	if (result == EACCES) // root without CAP_DAC_OVERRIDE
+		return error_set(error, -EADDRINUSE,
+			"control socket: %s is of another user, and we may not ask whether he still answers: if not, remove it",
+			address->sun_path);
 	if (result != ECONNREFUSED && result != ENOENT)
 		return error_set(error, -EADDRINUSE,
 			"control socket: another process answers on %s: stop it, or choose another path",
@@ -230,23 +234,29 @@ static gid_t *peer_groups(int fd, size_t *count)
 	return groups;
 }
 
-static enum control_role peer_role(const struct control *c, int fd)
+static enum control_role role_of(const struct control *c, int fd, const struct ucred *peer)
 {
-	struct ucred peer;
-	socklen_t len = sizeof peer;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
-		return CONTROL_NOBODY;
-	if (peer.uid == 0 || peer.uid == geteuid())
+	if (peer->uid == 0 || peer->uid == geteuid())
 		return CONTROL_LI;
 	size_t count;
 	gid_t *groups = peer_groups(fd, &count);
 	enum control_role role = CONTROL_NOBODY;
-	if (is_member(c->li_gid, peer.gid, groups, count))
+	if (is_member(c->li_gid, peer->gid, groups, count))
 		role = CONTROL_LI;
-	else if (is_member(c->operator_gid, peer.gid, groups, count))
+	else if (is_member(c->operator_gid, peer->gid, groups, count))
 		role = CONTROL_OPERATOR;
 	free(groups);
 	return role;
+}
+
+static struct control_peer peer_of(const struct control *c, int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof peer;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
+		return (struct control_peer){.role = CONTROL_NOBODY};
+	return (struct control_peer){
+		role_of(c, fd, &peer), peer.uid, peer.gid, (uint32_t)peer.pid};
 }
 
 // --- asking and answering ------------------------------------------------------------------------------------
@@ -295,7 +305,7 @@ static void client_ask(struct control *c, struct client *client)
 	client->state = CLIENT_WAITING;
 	struct text answer = {0};
 	bool complete =
-		c->handler(c->context, client->role, client->request, client->ticket, &answer);
+		c->handler(c->context, &client->peer, client->request, client->ticket, &answer);
 	if (complete) {
 		client->answer = answer;
 		client_answer(c, client);
@@ -350,8 +360,8 @@ static void accept_clients(struct control *c)
 			.fd = fd,
 			.ticket = c->last_ticket,
 			.deadline_ms = c->now_ms + CONTROL_TIMEOUT_MS,
-			.role = peer_role(c, fd)};
-		if (client->role == CONTROL_NOBODY) {
+			.peer = peer_of(c, fd)};
+		if (client->peer.role == CONTROL_NOBODY) {
 			char why[192];
 			snprintf(why, sizeof why, "permission denied: only %s may ask", c->groups);
 			client_refuse(c, client, why);

@@ -14,6 +14,12 @@ enum { CONTROL_MAX_CLIENTS = 8, CONTROL_MAX_REQUEST = 256, CONTROL_TIMEOUT_MS = 
 // A peer without a role gets a refusal and never reaches the handler.
 enum control_role { CONTROL_NOBODY, CONTROL_OPERATOR, CONTROL_LI };
 
+// Who asks, as the kernel says (SO_PEERCRED at the time of connect).
+struct control_peer {
+	enum control_role role;
+	uint32_t uid, gid, pid;
+};
+
 // The socket is made with mode 0660 and the operator group (without one: the LI group; without either: mode 0600), so where
 // both are configured the members of the LI group must be in the operator group as well.
 struct control_config {
@@ -29,14 +35,14 @@ struct text {
 	bool failed; // there was no memory: what is here is not whole
 };
 void text_add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-// With quotes and escapes; octets that are not UTF-8 become U+FFFD.
+// With quotes and escapes: json_escape().
 void text_add_json_string(struct text *t, const char *s);
 void text_free(struct text *t);
 
 // Answers one request. `request` is the line without its end. Writes a JSON object to `answer`. Returns true when
 // the answer is complete; false when it comes later through control_answer() with the same `ticket` (a reload that runs in a
 // helper thread).
-typedef bool control_handler(void *context, enum control_role role, const char *request,
+typedef bool control_handler(void *context, const struct control_peer *peer, const char *request,
 	unsigned ticket, struct text *answer);
 
 struct control;

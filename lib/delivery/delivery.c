@@ -10,7 +10,9 @@
 enum { LONGEST_WAIT_MS = 1000 };
 
 struct delivery {
-	struct tls_context *context;
+	struct destination_ground ground;
+	const struct tls_context *latest; // the latest one that was there; perhaps freed since
+	struct delivery_hooks hooks;
 	uint64_t random_seed;
 	struct destination **list; // removed ones too, until their connection has ended
 	size_t count, cap;
@@ -18,15 +20,18 @@ struct delivery {
 	bool stopping;
 };
 
-struct delivery *delivery_new(
-	struct tls_context *context, uint64_t random_seed, struct error *error)
+struct delivery *delivery_new(struct tls_context *context, uint64_t random_seed,
+	const struct delivery_hooks *hooks, struct error *error)
 {
 	struct delivery *d = calloc(1, sizeof *d);
 	if (!d) {
 		error_set(error, -ENOMEM, "delivery: no memory");
 		return NULL;
 	}
-	d->context = context;
+	d->ground.context = context;
+	d->latest = context;
+	if (hooks)
+		d->hooks = *hooks;
 	d->random_seed = random_seed;
 	return d;
 }
@@ -43,14 +48,13 @@ void delivery_free(struct delivery *d)
 
 void delivery_set_context(struct delivery *d, struct tls_context *context)
 {
-	bool other = context && d->context && context != d->context;
-	d->context = context;
-	for (size_t i = 0; i < d->count; i++) {
-		if (other) // the peer may be revoked, or of another CA now
-			destination_reconnect(d->list[i]);
-		else
-			destination_connect_now(d->list[i]);
+	if (context && context != d->latest) {
+		d->ground.generation++; // a peer may be revoked, or of another CA now
+		d->latest = context;
 	}
+	d->ground.context = context;
+	for (size_t i = 0; i < d->count; i++)
+		destination_connect_now(d->list[i]);
 }
 
 static bool is_listed(const struct destination *at)
@@ -93,7 +97,7 @@ static int add(struct delivery *d, const struct delivery_destination *settings)
 		return -ENOMEM;
 	// Each destination jumps in its own way.
 	struct destination *added =
-		destination_new(settings, d->random_seed++ * 0x9e3779b97f4a7c15);
+		destination_new(settings, &d->hooks, d->random_seed++ * 0x9e3779b97f4a7c15);
 	if (!added)
 		return -ENOMEM;
 	if (d->stopping)
@@ -106,7 +110,8 @@ int delivery_set(
 	struct delivery *d, const struct delivery_destination *destination, struct error *error)
 {
 	struct delivery_destination checked;
-	int result = destination_check(destination, &checked, error);
+	struct delivery_endpoint endpoints[DELIVERY_MAX_ENDPOINTS];
+	int result = destination_check(destination, &checked, endpoints, error);
 	if (result < 0)
 		return result;
 	struct destination *known = find(d, &destination->did);
@@ -124,16 +129,21 @@ void delivery_remove(struct delivery *d, const struct uuid *did)
 		destination_remove(known);
 }
 
-int delivery_send(struct delivery *d, const struct uuid *did, uint64_t owner, struct bytes pdu)
+int delivery_send(
+	struct delivery *d, const struct uuid *did, const struct delivery_pdu *pdu, uint64_t now_ms)
 {
 	struct destination *known = find(d, did);
-	return known ? outbox_offer(&known->outbox, owner, pdu) : -ENOENT;
+	return known ? outbox_offer(&known->outbox, pdu, now_ms) : -ENOENT;
 }
 
-void delivery_expire(struct delivery *d, uint64_t owner)
+uint64_t delivery_safe_before(const struct delivery *d, uint64_t now_ms)
 {
-	for (size_t i = 0; i < d->count; i++)
-		outbox_expire(&d->list[i]->outbox, owner);
+	uint64_t before = now_ms;
+	for (size_t i = 0; i < d->count; i++) {
+		uint64_t its = outbox_safe_before(&d->list[i]->outbox, now_ms);
+		before = its < before ? its : before;
+	}
+	return before;
 }
 
 void delivery_expire_if(struct delivery *d, delivery_ended *ended, const void *context)
@@ -142,25 +152,18 @@ void delivery_expire_if(struct delivery *d, delivery_ended *ended, const void *c
 		outbox_expire_if(&d->list[i]->outbox, ended, context);
 }
 
+enum { COUNTERS = sizeof(struct delivery_counters) / sizeof(uint64_t) };
+_Static_assert(COUNTERS * sizeof(uint64_t) == sizeof(struct delivery_counters),
+	"all counters are 64 bits wide, and can be added up as a row");
+
 static void add_counters(struct delivery_counters *sum, const struct delivery_counters *c)
 {
-	sum->offered += c->offered;
-	sum->confirmed += c->confirmed;
-	sum->unconfirmed += c->unconfirmed;
-	sum->queued += c->queued;
-	sum->lost_queue_full += c->lost_queue_full;
-	sum->lost_shutdown += c->lost_shutdown;
-	sum->expired += c->expired;
-	sum->repeated += c->repeated;
-	sum->written_octets += c->written_octets;
-	sum->writes += c->writes;
-	sum->keepalives_sent += c->keepalives_sent;
-	sum->keepalives_answered += c->keepalives_answered;
-	sum->connects += c->connects;
-	sum->connect_failures += c->connect_failures;
-	sum->disconnects += c->disconnects;
-	sum->answers_refused += c->answers_refused;
-	sum->keepalives_of_peer += c->keepalives_of_peer;
+	uint64_t to[COUNTERS], from[COUNTERS];
+	memcpy(to, sum, sizeof to);
+	memcpy(from, c, sizeof from);
+	for (size_t i = 0; i < COUNTERS; i++)
+		to[i] += from[i];
+	memcpy(sum, to, sizeof to);
 }
 
 // A removed destination goes when its connection has ended.
@@ -179,11 +182,11 @@ static void bury(struct delivery *d)
 	d->count = kept;
 }
 
-int delivery_poll(struct delivery *d, uint64_t now_ms)
+int delivery_poll(struct delivery *d, uint64_t now_ms, uint64_t realtime_ms)
 {
 	uint64_t due = LONGEST_WAIT_MS;
 	for (size_t i = 0; i < d->count; i++) {
-		uint64_t its = destination_poll(d->list[i], d->context, now_ms);
+		uint64_t its = destination_poll(d->list[i], &d->ground, now_ms, realtime_ms);
 		due = its < due ? its : due;
 	}
 	bury(d);
@@ -194,8 +197,7 @@ size_t delivery_pollfds(const struct delivery *d, struct pollfd *out, size_t max
 {
 	size_t count = 0;
 	for (size_t i = 0; i < d->count && count < max; i++)
-		if (link_pollfd(&d->list[i]->link, &out[count]))
-			count++;
+		count += destination_pollfds(d->list[i], out + count, max - count);
 	return count;
 }
 
@@ -219,7 +221,7 @@ bool delivery_stopped(const struct delivery *d)
 {
 	for (size_t i = 0; i < d->count; i++) {
 		const struct destination *at = d->list[i];
-		bool hopeless = !d->context && at->link.state == DELIVERY_WAITING;
+		bool hopeless = !d->ground.context && destination_state(at) == DELIVERY_WAITING;
 		if (!hopeless && !destination_is_done(at))
 			return false;
 	}
@@ -230,8 +232,15 @@ void delivery_give_up(struct delivery *d)
 {
 	d->stopping = true;
 	for (size_t i = 0; i < d->count; i++)
-		if (is_listed(d->list[i]))
-			destination_give_up(d->list[i]);
+		destination_give_up(d->list[i]);
+}
+
+uint64_t delivery_kept(const struct delivery *d)
+{
+	uint64_t kept = 0;
+	for (size_t i = 0; i < d->count; i++)
+		kept += outbox_kept(&d->list[i]->outbox);
+	return kept;
 }
 
 size_t delivery_count(const struct delivery *d)
@@ -245,15 +254,25 @@ size_t delivery_count(const struct delivery *d)
 void delivery_status(const struct delivery *d, size_t index, struct delivery_status *out)
 {
 	const struct destination *at = find_by_index(d, index);
-	*out = (struct delivery_status){.fault = ""};
+	*out = (struct delivery_status){.fault = "", .spool_fault = ""};
 	if (!at)
 		return;
 	*out = (struct delivery_status){
 		.destination = at->settings,
-		.state = at->link.state,
+		.state = destination_state(at),
 		.fault = at->fault,
+		.certificate_fault = at->certificate_fault,
+		.certificate_end = at->main->proven ? tls_peer_not_after(at->main->tls) : 0,
+		.active = destination_active(at),
+		.idle = destination_is_idle(at),
 		.counters = at->outbox.counters,
-		.queue_used = queue_used(&at->outbox.queue),
+		.queue_used = outbox_queue_used(&at->outbox),
+		.queue_octets_max = at->settings.queue_octets,
+		.spool_octets = outbox_spool_octets(&at->outbox),
+		.spool_segments = outbox_spool_segments(&at->outbox),
+		.has_spool = outbox_has_spool(&at->outbox),
+		.spool_is_open = outbox_spool_is_open(&at->outbox),
+		.spool_fault = outbox_spool_fault(&at->outbox),
 	};
 }
 
@@ -267,6 +286,8 @@ void delivery_totals(const struct delivery *d, struct delivery_counters *out)
 
 bool delivery_law_holds(const struct delivery_counters *c)
 {
-	return c->offered == c->confirmed + c->unconfirmed + c->queued + c->lost_queue_full +
-	                             c->lost_shutdown + c->expired;
+	return c->offered + c->restored == c->confirmed + c->unconfirmed + c->queued + c->spooled +
+	                                           c->lost_queue_full + c->lost_shutdown +
+	                                           c->lost_spool_full + c->lost_spool_age +
+	                                           c->lost_spool_damaged + c->expired;
 }

@@ -1,12 +1,11 @@
 #include "link.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <unistd.h>
+
+#include "socket.h"
 
 enum {
 	CONNECT_TIMEOUT_MS = 10000,
@@ -14,7 +13,7 @@ enum {
 	UNASKED_PROOF_MS = 1000, // keepalive off: no refusal for so long is as good as a word
 	GOODBYE_MS = 2000,       // for the MF's close_notify after ours
 
-	EARLY_AFTER_MS = 250,
+	EARLY_AFTER_MS = 40,
 	EARLY_OCTETS = 1 << 20,
 	EARLY_UNANSWERED = 4,
 
@@ -31,71 +30,51 @@ static void enter(struct link *l, enum delivery_state state, uint64_t now_ms)
 
 // ---- connecting
 
-static socklen_t socket_address(
-	const struct address *a, uint16_t port, struct sockaddr_storage *out)
+int link_open(struct link *l, const struct link_ground *ground,
+	const struct delivery_endpoint *endpoint, uint64_t now_ms, struct error *error)
 {
-	*out = (struct sockaddr_storage){0};
-	if (a->family == 4) {
-		struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-		memcpy(&v4.sin_addr, a->octets, 4);
-		memcpy(out, &v4, sizeof v4);
-		return sizeof v4;
-	}
-	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-	memcpy(&v6.sin6_addr, a->octets, 16);
-	memcpy(out, &v6, sizeof v6);
-	return sizeof v6;
-}
-
-static int open_socket(const struct delivery_destination *d, struct error *error)
-{
-	struct sockaddr_storage to;
-	socklen_t len = socket_address(&d->address, d->port, &to);
-	int on = 1;
-	int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return error_set(error, -errno, "cannot open a socket: %s", strerror(errno));
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-	if (connect(fd, (const struct sockaddr *)&to, len) == 0 || errno == EINPROGRESS)
-		return fd;
-	int code = errno;
-	close(fd);
-	return error_set(error, -code, "cannot connect: %s", strerror(code));
-}
-
-int link_open(struct link *l, struct outbox *outbox, struct tls_context *context,
-	const struct delivery_destination *d, uint64_t now_ms, struct error *error)
-{
-	int fd = open_socket(d, error);
+	int fd = socket_open(endpoint, ground->hooks, ground->random, error);
 	if (fd < 0)
 		return fd;
-	struct tls_connection *tls = tls_connect(context, fd, d->tls_name, error);
+	struct tls_peer peer = {.name = endpoint->tls_name, .has_pin = endpoint->has_pin};
+	memcpy(peer.pin, endpoint->pin, sizeof peer.pin);
+	struct tls_connection *tls = tls_connect(ground->context, fd, &peer, error);
 	if (!tls)
 		return -EINVAL;
 	*l = (struct link){
-		.fd = fd,
 		.tls = tls,
-		.outbox = outbox,
-		.keepalive = d->keepalive,
-		.version = d->version,
-		.marked = outbox_position(outbox),
+		.outbox = ground->outbox,
+		.endpoint = *endpoint,
+		.generation = ground->generation,
+		.opened_ms = now_ms,
 	};
-	link_adjust(l, d);
+	snprintf(l->name, sizeof l->name, "%s", endpoint->tls_name);
+	l->endpoint.tls_name = l->name;
 	enter(l, DELIVERY_CONNECTING, now_ms);
 	return 0;
 }
 
-void link_adjust(struct link *l, const struct delivery_destination *d)
+void link_adjust(struct link *l, const struct delivery_endpoint *endpoint)
 {
-	l->interval_ms = d->keepalive_interval_ms;
-	l->timeout_ms = d->keepalive_timeout_ms;
-	l->max_write = d->max_write;
+	l->endpoint.keepalive_interval_ms = endpoint->keepalive_interval_ms;
+	l->endpoint.keepalive_timeout_ms = endpoint->keepalive_timeout_ms;
+	l->endpoint.max_write = endpoint->max_write;
+}
+
+void link_carry(struct link *l)
+{
+	l->carries = true;
+	l->marked = outbox_position(l->outbox);
+}
+
+void link_yield(struct link *l)
+{
+	l->carries = false;
 }
 
 static enum link_result finish_connect(struct link *l, uint64_t now_ms, struct error *error)
 {
-	struct pollfd ready = {.fd = l->fd, .events = POLLOUT};
+	struct pollfd ready = {.fd = tls_connection_fd(l->tls), .events = POLLOUT};
 	int code = 0;
 	socklen_t len = sizeof code;
 	if (poll(&ready, 1, 0) <= 0) {
@@ -105,7 +84,7 @@ static enum link_result finish_connect(struct link *l, uint64_t now_ms, struct e
 			CONNECT_TIMEOUT_MS / 1000);
 		return LINK_FAILED;
 	}
-	if (getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &code, &len) < 0)
+	if (getsockopt(ready.fd, SOL_SOCKET, SO_ERROR, &code, &len) < 0)
 		code = errno;
 	if (code != 0) {
 		error_set(error, -code, "cannot connect: %s", strerror(code));
@@ -147,7 +126,8 @@ static void take_answer(struct link *l, const struct x2_reply *reply, uint64_t n
 	for (unsigned i = 0; reply->has_sequence && i < l->unanswered_count; i++) {
 		if (l->unanswered[i].number != reply->sequence)
 			continue;
-		outbox_confirm(l->outbox, l->unanswered[i].position);
+		if (l->carries)
+			outbox_confirm(l->outbox, l->unanswered[i].position);
 		l->unanswered_count -= i + 1;
 		memmove(l->unanswered, l->unanswered + i + 1,
 			l->unanswered_count * sizeof *l->unanswered);
@@ -233,16 +213,19 @@ static enum link_result read_replies(struct link *l, uint64_t now_ms, struct err
 
 static bool may_write_pdus(const struct link *l)
 {
-	return l->state == DELIVERY_UP && (!l->ending || l->write_rest);
+	return l->carries && l->state == DELIVERY_UP && (!l->ending || l->write_rest);
 }
 
 static bool is_all_written(const struct link *l)
 {
-	return !may_write_pdus(l) || outbox_all_written(l->outbox);
+	const struct outbox *o = l->outbox; // what waits for orders to be known is not waited for
+	return !may_write_pdus(l) || outbox_all_written(o) || (o->gate_waits && !outbox_waits(o));
 }
 
 static uint64_t unmarked_octets(const struct link *l)
 {
+	if (!l->carries)
+		return 0;
 	uint64_t position = outbox_position(l->outbox);
 	return position > l->marked ? position - l->marked : 0;
 }
@@ -258,11 +241,17 @@ static bool is_early_keepalive_due(const struct link *l, uint64_t now_ms)
 	       now_ms - l->unmarked_since_ms >= EARLY_AFTER_MS;
 }
 
+static bool is_asked_keepalive_due(const struct link *l)
+{
+	return l->asked && l->asked_number == l->next_number;
+}
+
 static bool is_keepalive_due(const struct link *l, uint64_t now_ms)
 {
-	if (!l->keepalive || l->unanswered_count == LINK_MAX_UNANSWERED)
+	if (!l->endpoint.keepalive || l->unanswered_count == LINK_MAX_UNANSWERED)
 		return false;
-	return l->next_number == 0 || now_ms - l->sent_ms >= l->interval_ms ||
+	return l->next_number == 0 || is_asked_keepalive_due(l) ||
+	       now_ms - l->sent_ms >= l->endpoint.keepalive_interval_ms ||
 	       is_early_keepalive_due(l, now_ms);
 }
 
@@ -271,22 +260,25 @@ static void prepare_keepalive(struct link *l, uint64_t now_ms)
 	struct writer w = writer_of(l->control, sizeof l->control);
 	if (l->next_number == 0)
 		l->answered_ms = now_ms; // from here on silence counts
-	l->marked = outbox_position(l->outbox);
+	if (l->carries)
+		l->marked = outbox_position(l->outbox);
 	l->unanswered[l->unanswered_count++] = (struct link_mark){l->next_number, l->marked};
 	l->sent_ms = now_ms;
-	x2_keepalive_write(&w, l->version, l->next_number++);
+	x2_keepalive_write(&w, l->endpoint.version, l->next_number++);
 }
 
 static void prepare_answer(struct link *l)
 {
 	struct writer w = writer_of(l->control, sizeof l->control);
-	x2_keepalive_ack_write(&w, l->version, l->owed[0]);
+	x2_keepalive_ack_write(&w, l->endpoint.version, l->owed[0]);
 	memmove(l->owed, l->owed + 1, --l->owed_count * sizeof *l->owed);
 }
 
 // What to write next, or to go on with.
 static struct bytes choose(struct link *l, uint64_t now_ms)
 {
+	if (l->writing == WRITING_NOTHING)
+		l->writing_since_ms = now_ms;
 	if (l->writing == WRITING_NOTHING && l->owed_count > 0) {
 		prepare_answer(l);
 		l->writing = WRITING_ANSWER;
@@ -299,7 +291,7 @@ static struct bytes choose(struct link *l, uint64_t now_ms)
 		return bytes_of(l->control, sizeof l->control);
 	if (l->writing == WRITING_NOTHING && !may_write_pdus(l))
 		return bytes_of(NULL, 0);
-	struct bytes batch = outbox_batch(l->outbox, l->max_write);
+	struct bytes batch = outbox_batch(l->outbox, l->endpoint.max_write);
 	l->writing = batch.len > 0 ? WRITING_PDUS : WRITING_NOTHING;
 	return batch;
 }
@@ -309,7 +301,7 @@ static void written(struct link *l, uint64_t now_ms)
 	if (l->writing == WRITING_PDUS) {
 		if (unmarked_octets(l) == 0)
 			l->unmarked_since_ms = now_ms;
-		outbox_batch_written(l->outbox, l->keepalive);
+		outbox_batch_written(l->outbox, l->endpoint.keepalive);
 	} else if (l->writing == WRITING_KEEPALIVE) {
 		l->outbox->counters.keepalives_sent++;
 	}
@@ -335,19 +327,47 @@ static enum link_result write_some(struct link *l, uint64_t now_ms, struct error
 
 static bool is_proven(const struct link *l, uint64_t now_ms)
 {
-	if (l->keepalive)
+	if (l->endpoint.keepalive)
 		return l->next_number > 0 && l->unanswered_count < l->next_number;
 	return tls_peer_accepted_us(l->tls) || now_ms - l->since_ms >= UNASKED_PROOF_MS;
 }
 
+// No keepalive gets out behind a record that the MF does not take, so none is there to wait for an answer.
+static bool is_stuck(const struct link *l)
+{
+	return l->endpoint.keepalive && l->unanswered_count == 0 && l->writing != WRITING_NOTHING;
+}
+
 static bool is_silent(const struct link *l, uint64_t now_ms, struct error *error)
 {
-	if (l->unanswered_count == 0 || now_ms - l->answered_ms < l->timeout_ms)
+	if (is_stuck(l) && now_ms - l->writing_since_ms >= l->endpoint.keepalive_timeout_ms) {
+		error_set(error, -ETIMEDOUT, "the MF took nothing for %u ms: is it overloaded?",
+			l->endpoint.keepalive_timeout_ms);
+		return true;
+	}
+	if (l->unanswered_count == 0 || now_ms - l->answered_ms < l->endpoint.keepalive_timeout_ms)
 		return false;
 	error_set(error, -ETIMEDOUT,
 		"the MF answered no keepalive for %u ms: if it never does, switch keepalive off for this destination",
-		l->timeout_ms);
+		l->endpoint.keepalive_timeout_ms);
 	return true;
+}
+
+bool link_ask(struct link *l)
+{
+	if (!l->endpoint.keepalive)
+		return true;
+	if (!l->asked) {
+		l->asked = true;
+		l->asked_number = l->next_number;
+	}
+	bool waits = l->unanswered_count > 0 && l->unanswered[0].number <= l->asked_number;
+	return l->next_number > l->asked_number && !waits;
+}
+
+void link_forget_question(struct link *l)
+{
+	l->asked = false;
 }
 
 static enum link_result exchange(struct link *l, uint64_t now_ms, struct error *error)
@@ -359,6 +379,7 @@ static enum link_result exchange(struct link *l, uint64_t now_ms, struct error *
 		return LINK_FAILED;
 	if (l->state == DELIVERY_PROVING && is_proven(l, now_ms)) {
 		l->proven = true;
+		l->proven_ms = now_ms;
 		enter(l, DELIVERY_UP, now_ms);
 	}
 	return write_some(l, now_ms, error);
@@ -375,8 +396,13 @@ void link_end(struct link *l, bool write_rest, uint64_t now_ms, uint64_t wait_ms
 
 static bool is_all_confirmed(const struct link *l)
 {
-	return !l->keepalive ||
+	return !l->carries || !l->endpoint.keepalive ||
 	       (unmarked_octets(l) == 0 && l->outbox->queue.oldest >= l->outbox->queue.next);
+}
+
+bool link_is_quiet(const struct link *l)
+{
+	return l->writing == WRITING_NOTHING && is_all_confirmed(l);
 }
 
 static bool may_say_goodbye(const struct link *l, uint64_t now_ms)
@@ -466,12 +492,14 @@ static uint64_t earlier(uint64_t due_ms, uint64_t at_ms, uint64_t now_ms)
 static uint64_t keepalive_due_ms(const struct link *l, uint64_t now_ms)
 {
 	uint64_t due = LONGEST_WAIT_MS;
-	if (!l->keepalive)
+	if (!l->endpoint.keepalive)
 		return due;
+	if (is_asked_keepalive_due(l) && l->unanswered_count < LINK_MAX_UNANSWERED)
+		return 0;
 	if (l->unanswered_count < LINK_MAX_UNANSWERED)
-		due = earlier(due, l->sent_ms + l->interval_ms, now_ms);
+		due = earlier(due, l->sent_ms + l->endpoint.keepalive_interval_ms, now_ms);
 	if (l->unanswered_count > 0)
-		due = earlier(due, l->answered_ms + l->timeout_ms, now_ms);
+		due = earlier(due, l->answered_ms + l->endpoint.keepalive_timeout_ms, now_ms);
 	if (unmarked_octets(l) > 0 && l->unanswered_count < EARLY_UNANSWERED)
 		due = earlier(due, l->unmarked_since_ms + EARLY_AFTER_MS, now_ms);
 	return due;
@@ -492,15 +520,19 @@ uint64_t link_due_ms(const struct link *l, uint64_t now_ms)
 	case DELIVERY_CLOSING:
 		return earlier(LONGEST_WAIT_MS, l->since_ms + GOODBYE_MS, now_ms);
 	case DELIVERY_PROVING:
-		if (!l->keepalive)
+		if (!l->endpoint.keepalive)
 			due = earlier(due, l->since_ms + UNASKED_PROOF_MS, now_ms);
 		break;
 	default:
 		break;
 	}
+	if (is_stuck(l))
+		return earlier(due, l->writing_since_ms + l->endpoint.keepalive_timeout_ms, now_ms);
 	if (l->writing != WRITING_NOTHING) // until there is room only silence matters
-		return l->unanswered_count ? earlier(due, l->answered_ms + l->timeout_ms, now_ms)
-		                           : due;
+		return l->unanswered_count
+		               ? earlier(due, l->answered_ms + l->endpoint.keepalive_timeout_ms,
+					 now_ms)
+		               : due;
 	uint64_t keepalive = keepalive_due_ms(l, now_ms);
 	return keepalive < due ? keepalive : due;
 }
@@ -514,6 +546,6 @@ bool link_pollfd(const struct link *l, struct pollfd *out)
 		events = POLLOUT;
 	else if (l->wants_output)
 		events |= POLLOUT;
-	*out = (struct pollfd){.fd = l->fd, .events = events};
+	*out = (struct pollfd){.fd = tls_connection_fd(l->tls), .events = events};
 	return true;
 }

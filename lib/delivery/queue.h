@@ -4,28 +4,40 @@
 //     written, kept   not written (or once more)
 //
 // Positions are octets since the ring was made and only grow, so a position stays good as a mark after what stood there
-// has gone; a spool on disk can continue the same count. No counters here: outbox.h keeps the accounts.
+// has gone. No counters here: outbox.h keeps the accounts.
 #ifndef X2TAP_QUEUE_H
 #define X2TAP_QUEUE_H
 
 #include "bytes.h"
+#include "uuid.h"
 
 struct queue {
 	uint8_t *octets;
 	size_t size;
 	uint64_t oldest, next, end;
+	uint64_t base; // position of the first octet of the ring; not above `oldest`
 };
 
 enum queue_flag {
 	QUEUE_WRITTEN = 1, // once at least
-	QUEUE_EXPIRED = 2, // not to be written any more; its octets are wiped
-	QUEUE_ENDED = 4,   // its task ended while it was being written
+	QUEUE_GONE =
+		2, // not to be written any more: expired, or on disk alone; its octets are wiped
+	QUEUE_ENDED = 4,    // its task ended while it was being written
+	QUEUE_SPOOLED = 8,  // in the spool too
+	QUEUE_READ = 16,    // came from the spool: `owner` is not known
+	QUEUE_EARLIER = 32, // of an earlier run
 };
 
 struct queue_entry {
 	uint64_t owner;
-	uint32_t len; // of the PDU
+	struct uuid xid;
+	uint64_t correlation;
+	uint64_t
+		index; // among all PDUs ever offered to the destination; 0: it cannot go to the spool any more
+	uint64_t offered_ms; // monotonic
+	uint32_t sequence;
 	uint32_t flags;
+	uint32_t len;             // of the PDU
 	uint64_t position, after; // its own, and that of the entry behind it
 };
 
@@ -37,12 +49,16 @@ void queue_move(struct queue *q, struct queue *to);
 size_t queue_used(const struct queue *q);
 // Octets that a PDU takes; one fits if that is not more than size less used.
 size_t queue_cost(size_t pdu_len);
-void queue_push(struct queue *q, uint64_t owner, struct bytes pdu);
+// `e->len`, `position` and `after` are not looked at.
+void queue_push(struct queue *q, const struct queue_entry *e, struct bytes pdu);
 // False at the end. `position` is queue.oldest, queue.next, or `after` of an entry.
 bool queue_entry_at(const struct queue *q, uint64_t position, struct queue_entry *out);
+// The same, but of the entry only flags, length and positions: an eighth of the memory.
+bool queue_step(const struct queue *q, uint64_t position, struct queue_entry *out);
 void queue_copy_pdu(const struct queue *q, const struct queue_entry *e, uint8_t *to);
-void queue_add_flags(struct queue *q, const struct queue_entry *e, uint32_t flags);
+void queue_set_flags(struct queue *q, const struct queue_entry *e, uint32_t flags);
+void queue_set_index(struct queue *q, const struct queue_entry *e, uint64_t index);
 void queue_wipe_pdu(struct queue *q, const struct queue_entry *e);
-void queue_drop_oldest(struct queue *q); // `next` moves along if it stood there
+void queue_drop_oldest(struct queue *q); // wipes it; `next` moves along if it stood there
 
 #endif

@@ -10,7 +10,11 @@
 
 #include "tls_internal.h"
 
-enum { RECORD_LEN = 16384, NAME_TEXT = 256 }; // RFC 8446 5.1
+enum {
+	RECORD_LEN = 16384, // RFC 8446 5.1
+	NAME_TEXT = 256,
+	SERIAL_TEXT = 2 * 20 + 2, // RFC 5280 4.1.2.2: at most 20 octets; a sign
+};
 
 struct tls_connection {
 	struct tls_context *context; // a reference
@@ -25,6 +29,11 @@ struct tls_connection {
 	char name
 		[NAME_TEXT]; // the peer's: configured before the handshake, of the certificate afterwards
 	char subject[NAME_TEXT];
+	char serial[SERIAL_TEXT];
+	time_t not_after;
+	bool has_pin, pin_met;
+	uint8_t pin[TLS_PIN_LEN];
+	bool certificate_failed;
 };
 
 // A whole handshake message after the handshake (a session ticket, say) shows that the server is done with us.
@@ -74,20 +83,58 @@ static bool is_ip_address(const char *name)
 }
 
 // The certificate must carry the name as SAN; the subject's common name does not count (RFC 6125 6.4.4).
-static bool expect_name(struct tls_connection *c)
+static bool expect_name(X509_VERIFY_PARAM *rules, const char *name)
 {
-	X509_VERIFY_PARAM *rules = SSL_get0_param(c->ssl);
-	if (is_ip_address(c->name))
-		return X509_VERIFY_PARAM_set1_ip_asc(rules, c->name) == 1;
+	if (is_ip_address(name))
+		return X509_VERIFY_PARAM_set1_ip_asc(rules, name) == 1;
 	X509_VERIFY_PARAM_set_hostflags(
 		rules, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-	return X509_VERIFY_PARAM_set1_host(rules, c->name, 0) == 1 &&
-	       SSL_set_tlsext_host_name(c->ssl, c->name) == 1;
+	return X509_VERIFY_PARAM_set1_host(rules, name, 0) == 1;
+}
+
+static bool expect_peer(struct tls_connection *c)
+{
+	return expect_name(SSL_get0_param(c->ssl), c->name) &&
+	       (is_ip_address(c->name) || SSL_set_tlsext_host_name(c->ssl, c->name) == 1);
+}
+
+static bool has_key(const X509 *cert, const uint8_t pin[TLS_PIN_LEN])
+{
+	uint8_t *spki = NULL, digest[TLS_PIN_LEN];
+	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &spki);
+	bool same = len > 0 &&
+	            EVP_Digest(spki, (size_t)len, digest, NULL, EVP_sha256(), NULL) == 1 &&
+	            memcmp(digest, pin, TLS_PIN_LEN) == 0;
+	OPENSSL_free(spki);
+	return same;
+}
+
+// OpenSSL calls this for each certificate of the chain, the peer's own last, and in the middle of the handshake.
+static int check_pin(int good, X509_STORE_CTX *verification)
+{
+	const SSL *ssl =
+		X509_STORE_CTX_get_ex_data(verification, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls_connection *c = SSL_get_app_data(ssl);
+	if (!good || X509_STORE_CTX_get_error_depth(verification) > 0)
+		return good;
+	c->pin_met = has_key(X509_STORE_CTX_get_current_cert(verification), c->pin);
+	if (!c->pin_met)
+		X509_STORE_CTX_set_error(verification, X509_V_ERR_APPLICATION_VERIFICATION);
+	return c->pin_met;
+}
+
+static void expect_key(struct tls_connection *c, const uint8_t pin[TLS_PIN_LEN])
+{
+	c->has_pin = true;
+	memcpy(c->pin, pin, TLS_PIN_LEN);
+	SSL_set_app_data(c->ssl, c);
+	SSL_set_verify(c->ssl, SSL_get_verify_mode(c->ssl), check_pin);
 }
 
 struct tls_connection *tls_connect(
-	struct tls_context *context, int fd, const char *name, struct error *error)
+	struct tls_context *context, int fd, const struct tls_peer *peer, struct error *error)
 {
+	const char *name = peer->name;
 	if (!name || !*name ||
 		strlen(name) >= NAME_TEXT) { // without a name any certificate of the CA would do
 		close(fd);
@@ -100,7 +147,7 @@ struct tls_connection *tls_connect(
 	if (!c)
 		return NULL;
 	snprintf(c->name, sizeof c->name, "%s", name);
-	if (!expect_name(c)) {
+	if (!expect_peer(c)) {
 		error_set(error, -EINVAL,
 			"tls: %s is neither a DNS name nor an IP address: no certificate can carry it",
 			name);
@@ -108,6 +155,8 @@ struct tls_connection *tls_connect(
 		tls_connection_free(c);
 		return NULL;
 	}
+	if (peer->has_pin)
+		expect_key(c, peer->pin);
 	return c;
 }
 
@@ -137,6 +186,52 @@ int tls_connection_fd(const struct tls_connection *c)
 const char *tls_peer_name(const struct tls_connection *c)
 {
 	return c->subject;
+}
+
+const char *tls_peer_serial(const struct tls_connection *c)
+{
+	return c->serial;
+}
+
+time_t tls_peer_not_after(const struct tls_connection *c)
+{
+	return c->not_after;
+}
+
+const char *tls_suite_name(const struct tls_connection *c)
+{
+	return c->established ? SSL_get_cipher_name(c->ssl) : "";
+}
+
+static bool chain_is_good(X509_STORE_CTX *verification, const SSL_CTX *ctx, const char *name)
+{
+	X509_STORE_CTX_set_default(verification, "ssl_server");
+	X509_VERIFY_PARAM *rules = X509_STORE_CTX_get0_param(verification);
+	X509_VERIFY_PARAM_set_auth_level(rules, SSL_CTX_get_security_level(ctx));
+	X509_VERIFY_PARAM_set_depth(rules, SSL_CTX_get_verify_depth(ctx));
+	return expect_name(rules, name) && X509_verify_cert(verification) == 1;
+}
+
+bool tls_would_take(const struct tls_connection *c, const struct tls_context *context,
+	const struct tls_peer *peer)
+{
+	SSL_CTX *ctx = context->ssl_ctx;
+	X509 *leaf = SSL_get0_peer_certificate(c->ssl);
+	X509_STORE_CTX *verification = X509_STORE_CTX_new();
+	bool good = c->established && leaf && verification &&
+	            SSL_version(c->ssl) >= SSL_CTX_get_min_proto_version(ctx) &&
+	            (!peer->has_pin || has_key(leaf, peer->pin)) &&
+	            X509_STORE_CTX_init(verification, SSL_CTX_get_cert_store(ctx), leaf,
+			    SSL_get_peer_cert_chain(c->ssl)) == 1 &&
+	            chain_is_good(verification, ctx, peer->name);
+	X509_STORE_CTX_free(verification);
+	ERR_clear_error();
+	return good;
+}
+
+bool tls_failed_on_certificate(const struct tls_connection *c)
+{
+	return c->certificate_failed;
 }
 
 const char *tls_version_name(const struct tls_connection *c)
@@ -172,15 +267,21 @@ static const char *certificate_advice(long result)
 	case X509_V_ERR_CRL_HAS_EXPIRED:
 	case X509_V_ERR_UNABLE_TO_GET_CRL:
 		return "fetch the CA's current CRL";
+	case X509_V_ERR_APPLICATION_VERIFICATION:
+		return "its public key is not the one that is pinned: if the peer was given a new key, pin that";
 	case X509_V_ERR_INVALID_PURPOSE:
 		return "its extended key usage must allow this role";
+	case X509_V_ERR_EE_KEY_TOO_SMALL:
+	case X509_V_ERR_CA_KEY_TOO_SMALL:
+	case X509_V_ERR_CA_MD_TOO_WEAK:
+		return "all of its chain needs RSA keys of 2048 bits or EC keys of 224, and signatures over SHA-256 or better";
 	default:
 		return "it must chain to a certificate in our CA file";
 	}
 }
 
-// What to do about an alert of the peer (RFC 8446 6.2), whose number OpenSSL adds to 1000.
-static const char *alert_advice(int alert)
+// An alert of the peer (RFC 8446 6.2), whose number OpenSSL adds to 1000, that is about our certificate.
+static bool is_certificate_alert(int alert)
 {
 	switch (alert) {
 	case SSL_AD_BAD_CERTIFICATE:
@@ -191,7 +292,17 @@ static const char *alert_advice(int alert)
 	case SSL_AD_UNKNOWN_CA:
 	case SSL_AD_ACCESS_DENIED:
 	case SSL_AD_CERTIFICATE_REQUIRED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static const char *alert_advice(int alert)
+{
+	if (is_certificate_alert(alert))
 		return "it does not take our certificate: have it trust our CA, or install another";
+	switch (alert) {
 	case SSL_AD_PROTOCOL_VERSION:
 	case SSL_AD_HANDSHAKE_FAILURE:
 	case SSL_AD_INSUFFICIENT_SECURITY:
@@ -201,15 +312,25 @@ static const char *alert_advice(int alert)
 	}
 }
 
-static void explain_protocol(const struct tls_connection *c, struct error *error)
+// What a verification came to, for people: OpenSSL does not know of pins.
+static const char *verification_text(long result)
+{
+	return result == X509_V_ERR_APPLICATION_VERIFICATION
+	               ? "another public key"
+	               : X509_verify_cert_error_string(result);
+}
+
+static void explain_protocol(struct tls_connection *c, struct error *error)
 {
 	unsigned long code = ERR_peek_last_error();
 	int reason = ERR_GET_REASON(code);
+	c->certificate_failed = reason == SSL_R_CERTIFICATE_VERIFY_FAILED ||
+	                        reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE ||
+	                        is_certificate_alert(reason - SSL_AD_REASON_OFFSET);
 	long verified = SSL_get_verify_result(c->ssl);
 	if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
 		error_set(error, -EACCES, "%s: certificate refused: %s: %s (CA file %s)", c->name,
-			X509_verify_cert_error_string(verified), certificate_advice(verified),
-			c->context->ca);
+			verification_text(verified), certificate_advice(verified), c->context->ca);
 	else if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 		error_set(error, -ECONNRESET, "%s: closed without close_notify", c->name);
 	else if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
@@ -266,6 +387,20 @@ static void prepare_call(void)
 	errno = 0;
 }
 
+static void note_peer(struct tls_connection *c)
+{
+	const X509 *cert = SSL_get0_peer_certificate(c->ssl);
+	if (!cert)
+		return;
+	X509_NAME_oneline(X509_get_subject_name(cert), c->subject, sizeof c->subject);
+	c->not_after = tls_time(X509_get0_notAfter(cert));
+	BIGNUM *serial = ASN1_INTEGER_to_BN(X509_get0_serialNumber(cert), NULL);
+	char *text = serial ? BN_bn2hex(serial) : NULL;
+	snprintf(c->serial, sizeof c->serial, "%s", text ? text : "");
+	OPENSSL_free(text);
+	BN_free(serial);
+}
+
 enum tls_status tls_handshake(struct tls_connection *c, struct error *error)
 {
 	if (c->broken)
@@ -274,10 +409,13 @@ enum tls_status tls_handshake(struct tls_connection *c, struct error *error)
 	int result = SSL_do_handshake(c->ssl);
 	if (result != 1)
 		return status_of(c, result, errno, error);
+	if (c->has_pin && !c->pin_met) { // whatever OpenSSL thought of calling
+		error_set(error, -EACCES, "%s: its public key was not looked at", c->name);
+		c->broken = true;
+		return TLS_FAILED;
+	}
 	c->established = true;
-	const X509 *cert = SSL_get0_peer_certificate(c->ssl);
-	if (cert)
-		X509_NAME_oneline(X509_get_subject_name(cert), c->subject, sizeof c->subject);
+	note_peer(c);
 	return TLS_DONE;
 }
 

@@ -17,6 +17,7 @@ enum {
 	MAX_CHAIN = 8,
 	SECURITY_LEVEL = 2, // 112 bits: RSA from 2048, ECC from 224
 };
+_Static_assert(KEY_RECORDS <= 1 << 24, "keys must be renewed before 2^24 records");
 
 static const char suites_13[] =
 	"TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256";
@@ -31,6 +32,30 @@ const char *tls_reason(const char *otherwise)
 	                                            : ERR_reason_error_string(code);
 	ERR_clear_error();
 	return reason ? reason : otherwise;
+}
+
+time_t tls_time(const ASN1_TIME *time)
+{
+	struct tm broken_down = {0};
+	return time && ASN1_TIME_to_tm(time, &broken_down) == 1 ? timegm(&broken_down) : 0;
+}
+
+// The earliest of those seen so far.
+static void note_end(time_t *earliest, const ASN1_TIME *time)
+{
+	time_t end = tls_time(time);
+	if (end && (!*earliest || end < *earliest))
+		*earliest = end;
+}
+
+static void note_own_end(struct tls_context *context)
+{
+	STACK_OF(X509) *chain = NULL;
+	note_end(&context->expiry.own,
+		X509_get0_notAfter(SSL_CTX_get0_certificate(context->ssl_ctx)));
+	SSL_CTX_get0_chain_certs(context->ssl_ctx, &chain);
+	for (int i = 0; i < sk_X509_num(chain); i++)
+		note_end(&context->expiry.own, X509_get0_notAfter(sk_X509_value(chain, i)));
 }
 
 // Never asks a terminal: an encrypted key is an error.
@@ -148,14 +173,17 @@ static int check_pem_end(const char *path, const char *what, size_t count, struc
 	return 0;
 }
 
-static int load_authorities(SSL_CTX *ctx, const char *path, bool server, struct error *error)
+static int load_authorities(
+	struct tls_context *context, const char *path, bool server, struct error *error)
 {
+	SSL_CTX *ctx = context->ssl_ctx;
 	BIO *file = open_pem(path, "CA certificate", error);
 	if (!file)
 		return -ENOENT;
 	size_t count = 0;
 	for (X509 *cert; (cert = PEM_read_bio_X509(file, NULL, no_passphrase, NULL)); count++) {
 		X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), cert);
+		note_end(&context->expiry.authority, X509_get0_notAfter(cert));
 		if (server)
 			SSL_CTX_add_client_CA(ctx, cert);
 		X509_free(cert);
@@ -164,16 +192,17 @@ static int load_authorities(SSL_CTX *ctx, const char *path, bool server, struct 
 	return check_pem_end(path, "CA certificate", count, error);
 }
 
-static int load_revocations(SSL_CTX *ctx, const char *path, struct error *error)
+static int load_revocations(struct tls_context *context, const char *path, struct error *error)
 {
 	BIO *file = open_pem(path, "CRL", error);
 	if (!file)
 		return -ENOENT;
 	size_t count = 0;
-	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+	X509_STORE *store = SSL_CTX_get_cert_store(context->ssl_ctx);
 	for (X509_CRL *crl; (crl = PEM_read_bio_X509_CRL(file, NULL, no_passphrase, NULL));
 		count++) {
 		X509_STORE_add_crl(store, crl);
+		note_end(&context->expiry.revocations, X509_CRL_get0_nextUpdate(crl));
 		X509_CRL_free(crl);
 	}
 	BIO_free(file);
@@ -229,9 +258,10 @@ static struct tls_context *context_new(
 		goto free_context;
 	if (load_certificate(ctx, files, server, error) < 0 || load_key(ctx, files, error) < 0)
 		goto free_context;
-	if (load_authorities(ctx, files->ca, server, error) < 0)
+	note_own_end(context);
+	if (load_authorities(context, files->ca, server, error) < 0)
 		goto free_context;
-	if (files->crl && load_revocations(ctx, files->crl, error) < 0)
+	if (files->crl && load_revocations(context, files->crl, error) < 0)
 		goto free_context;
 	return context;
 
@@ -260,13 +290,9 @@ void tls_context_free(struct tls_context *context)
 	free(context);
 }
 
-int tls_context_days_left(const struct tls_context *context)
+void tls_context_expiry(const struct tls_context *context, struct tls_expiry *out)
 {
-	const X509 *cert = SSL_CTX_get0_certificate(context->ssl_ctx);
-	int days = 0, seconds = 0;
-	if (!cert || ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(cert)) != 1)
-		return -1;
-	return days > 0 || (days == 0 && seconds >= 0) ? days : days - 1;
+	*out = context->expiry;
 }
 
 void tls_context_set_key_records(struct tls_context *context, uint64_t records)

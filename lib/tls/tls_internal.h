@@ -14,7 +14,11 @@ struct tls_context {
 	uint64_t key_records;
 	FILE *keylog;
 	char ca[256]; // file name, for messages
+	struct tls_expiry expiry;
 };
+
+// 0 where there is no time in it.
+time_t tls_time(const ASN1_TIME *time);
 
 // What OpenSSL has to say about the last failure, or `otherwise`. Empties its queue.
 const char *tls_reason(const char *otherwise);

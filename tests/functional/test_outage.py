@@ -7,6 +7,7 @@ import iri
 import load
 import pcap
 import x2tap_test as x2
+from delivered import in_order, key, without_repeats
 from tap import case, equal, main, say
 from wire import wire
 
@@ -14,28 +15,6 @@ RATE = 200  # messages a second
 BEFORE, AWAY, AFTER = (3, 5, 3) if x2.SANITIZED else (5, 20, 5)  # seconds
 KEEPALIVE = {"keepalive_interval": "500ms", "keepalive_timeout": "2s"}
 TASK = x2.task([{"sipUri": "sip:alice@example.com"}])
-
-
-def without_repeats(pdus):
-    seen, kept = set(), []
-    for pdu in pdus:
-        key = pdu["xid"], pdu["correlation"], pdu["seq"]
-        if key not in seen:
-            kept.append(pdu)
-        seen.add(key)
-    return kept
-
-
-def in_order(pdus):
-    """Within a context sequence numbers rise, and times over all."""
-    last = {}
-    for pdu in pdus:
-        key = pdu["xid"], pdu["correlation"]
-        if pdu["seq"] <= last.get(key, -1):
-            raise AssertionError(f"out of order: {iri.describe(pdu)} after {last[key]}")
-        last[key] = pdu["seq"]
-    times = [pdu["time_ns"] for pdu in pdus]
-    equal(times, sorted(times), "order of times")
 
 
 def outage(how_to_go, **destination):
@@ -97,7 +76,6 @@ def _():
 @case("an MF that is killed under load misses at most what was written after the last answered keepalive, without redeliver")
 def _():
     first, second, wanted, counters = outage(lambda mf: mf.process.kill(), redeliver=False)
-    key = lambda pdu: (pdu["xid"], pdu["correlation"], pdu["seq"])  # noqa: E731
     got = {key(pdu) for pdu in first + second}
     equal(len(got), len(first + second), "PDUs sent once")
     places = [place for place, pdu in enumerate(wanted) if key(pdu) not in got]

@@ -106,6 +106,55 @@ def _():
     under_load(steps)
 
 
+@case("a task that ends takes with it what an earlier run left in the spool, also when that has been read into memory")
+def _():
+    with x2.workspace() as directory:
+        key = directory / "master.key"
+        key.write_bytes(bytes(range(32)))
+        key.chmod(0o600)
+        port = x2.free_port()
+        vdevs, ports, _ = x2.file_pair(directory, x2.ROOT / "tests/data/captures/calls-ipv4.pcap")
+        spool = {"directory": directory / "spool", "master_key": key}
+        sections = {"spool": spool, "shutdown_timeout": "200ms"}
+        first = x2.Tap(directory, [ALICE], {x2.DID: port}, 1, vdevs, ports, **sections).start().ready()
+        x2.wait_for("the PDUs", lambda: first.ask("counters")["destinations"][0]["offered"] == 37)
+        first.stop(code=3)
+        ports = [{"mirror": "net_null0", "ipid": "quiet"}]
+        second = x2.Tap(directory, [ALICE], {x2.DID: port}, 1, ["net_null0,no-rx=1"], ports, **sections).start().ready()
+        x2.wait_for("all in memory", lambda: second.ask("counters")["destinations"][0]["queued"] == 37)
+        second.order([BOB])
+        code, said = x2ctl(second, "reload")
+        equal(code, 0, said)
+        counters = second.ask("counters")["destinations"][0]
+        equal((counters["queued"], counters["expired"], counters["expired_restored"]), (0, 37, 37), "queued, expired")
+        second.check_laws()
+        second.stop()
+
+
+@case("with another master key no segment of the spool is called missing")
+def _():
+    with x2.workspace() as directory:
+        key = directory / "master.key"
+        key.write_bytes(bytes(range(32)))
+        key.chmod(0o600)
+        port = x2.free_port()
+        vdevs, ports, _ = x2.file_pair(directory, x2.ROOT / "tests/data/captures/calls-ipv4.pcap")
+        spool = {"directory": directory / "spool", "master_key": key}
+        sections = {"spool": spool, "audit": {"file": directory / "audit.jsonl"}, "shutdown_timeout": "200ms"}
+        first = x2.Tap(directory, [ALICE], {x2.DID: port}, 1, vdevs, ports, **sections).start().ready()
+        x2.wait_for("the PDUs", lambda: first.ask("counters")["destinations"][0]["offered"] == 37)
+        x2.wait_for("a segment", lambda: any(path.stat().st_size for path in directory.rglob("*.seg")))
+        first.process.kill()
+        first.process.wait()
+        key.write_bytes(bytes(range(1, 33)))
+        ports = [{"mirror": "net_null0", "ipid": "quiet"}]
+        second = x2.Tap(directory, [ALICE], {x2.DID: port}, 1, ["net_null0,no-rx=1"], ports, **sections).start().ready()
+        x2.wait_for("the fault", lambda: "spool" in json.dumps(second.ask("status")["faults"]), 15)
+        audit = (directory / "audit.jsonl").read_text()
+        assert '"what":"opened"' in audit and '"what":"missing"' not in audit, audit[-2000:]
+        second.stop()
+
+
 @case("x2ctl shows status, counters and laws as JSON that Python reads")
 def _():
     with x2.workspace() as directory:

@@ -21,20 +21,22 @@ struct place {
 	struct control *control;
 	char request[CONTROL_MAX_REQUEST];
 	enum control_role role;
+	struct control_peer peer;
 	unsigned ticket, asked;
 	bool later;        // the handler leaves the answer to control_answer()
 	size_t answer_len; // padding of the answer
 };
 
-static bool answer(void *context, enum control_role role, const char *request, unsigned ticket,
+static bool answer(void *context, const struct control_peer *peer, const char *request, unsigned ticket,
 	struct text *out)
 {
 	struct place *place = context;
-	place->role = role;
+	place->role = peer->role;
+	place->peer = *peer;
 	place->ticket = ticket;
 	place->asked++;
 	snprintf(place->request, sizeof place->request, "%s", request);
-	text_add(out, "{\"ok\": true, \"role\": %d, \"pad\": \"%*s\"}", (int)role,
+	text_add(out, "{\"ok\": true, \"role\": %d, \"pad\": \"%*s\"}", (int)peer->role,
 		(int)place->answer_len, "");
 	return !place->later;
 }
@@ -110,6 +112,8 @@ static void one_line_is_asked_and_one_object_answered(void **state)
 	assert_int_equal(place->asked, 1);
 	assert_string_equal(place->request, "status");
 	assert_int_equal(place->role, CONTROL_LI); // ourselves
+	assert_int_equal(place->peer.uid, geteuid());
+	assert_int_equal(place->peer.pid, getpid());
 	assert_string_equal(heard(fd, text, sizeof text, &ended),
 		"{\"ok\": true, \"role\": 2, \"pad\": \"\"}\n");
 	assert_true(ended);

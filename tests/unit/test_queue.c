@@ -21,10 +21,26 @@ static void expect_entry(const struct queue *q, const struct queue_entry *e, uin
 	uint8_t want[512];
 	uint8_t *got = malloc(e->len ? e->len : 1);
 	assert_int_equal(e->owner, owner);
+	assert_int_equal(e->xid.octets[0], (uint8_t)owner);
+	assert_int_equal(e->correlation, owner + 1);
+	assert_int_equal(e->index, owner + 2);
+	assert_int_equal(e->offered_ms, owner + 3);
+	assert_int_equal(e->sequence, owner + 4);
 	fill(want, e->len, owner);
 	queue_copy_pdu(q, e, got);
 	assert_memory_equal(got, want, e->len);
 	free(got);
+}
+
+static void push(struct queue *q, uint64_t owner, struct bytes pdu)
+{
+	struct queue_entry e = {.owner = owner,
+		.xid = {{(uint8_t)owner}},
+		.correlation = owner + 1,
+		.index = owner + 2,
+		.offered_ms = owner + 3,
+		.sequence = (uint32_t)owner + 4};
+	queue_push(q, &e, pdu);
 }
 
 // PDUs are numbered; the queue must hold exactly those from `oldest` to `end` of a plain array of lengths.
@@ -59,7 +75,7 @@ static void pdus_of_any_size_come_out_whole_and_in_order_across_many_wraps(void 
 		}
 		fill(pdu, len, end);
 		uint8_t *exact = exact_copy(pdu, len);
-		queue_push(&q, end, bytes_of(exact, len));
+		push(&q, end, bytes_of(exact, len));
 		free(exact);
 		lens[end++] = len;
 		if (random_below(4) == 0 && oldest < end) {
@@ -85,7 +101,7 @@ static void next_stands_still_until_the_oldest_passes_it(void **state)
 	struct queue_entry e;
 	assert_int_equal(queue_init(&q, 1000), 0);
 	for (uint64_t i = 0; i < 3; i++)
-		queue_push(&q, i, bytes_of("abc", 3));
+		push(&q, i, bytes_of("abc", 3));
 	assert_true(queue_entry_at(&q, q.next, &e));
 	q.next = e.after;
 	queue_drop_oldest(&q);
@@ -107,19 +123,22 @@ static void flags_and_wiping_touch_one_pdu_only(void **state)
 	uint8_t pdu[100];
 	memset(pdu, 'x', sizeof pdu);
 	for (uint64_t i = 0; i < 2; i++)
-		queue_push(&q, i, bytes_of(pdu, sizeof pdu));
+		push(&q, i, bytes_of(pdu, sizeof pdu));
 	queue_drop_oldest(&q);
-	queue_push(&q, 2, bytes_of(pdu, sizeof pdu)); // goes around the end
+	push(&q, 2, bytes_of(pdu, sizeof pdu)); // goes around the end
 	assert_true(queue_entry_at(&q, q.oldest, &e));
 	assert_true(queue_entry_at(&q, e.after, &e));
 	queue_wipe_pdu(&q, &e);
-	queue_add_flags(&q, &e, QUEUE_EXPIRED);
+	queue_set_index(&q, &e, 77);
+	queue_set_flags(&q, &e, QUEUE_GONE);
 	assert_true(queue_entry_at(&q, q.oldest, &e));
 	assert_int_equal(e.flags, 0);
 	queue_copy_pdu(&q, &e, got);
 	assert_memory_equal(got, pdu, sizeof pdu);
 	assert_true(queue_entry_at(&q, e.after, &e));
-	assert_int_equal(e.flags, QUEUE_EXPIRED);
+	assert_int_equal(e.flags, QUEUE_GONE);
+	assert_int_equal(e.index, 77);
+	assert_int_equal(e.owner, 2);
 	queue_copy_pdu(&q, &e, got);
 	for (size_t i = 0; i < sizeof got; i++)
 		assert_int_equal(got[i], 0);

@@ -1,7 +1,6 @@
 #include "unit.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -11,24 +10,9 @@
 #include "certs.h"
 #include "tls.h"
 
-static struct certs certs; // made once: a key takes its time
-
-static int make_certs(void **state)
-{
-	(void)state;
-	signal(SIGPIPE, SIG_IGN);
-	certs_make(&certs, "--tests");
-	return 0;
-}
-
-static int remove_certs(void **state)
-{
-	(void)state;
-	certs_remove(&certs);
-	return 0;
-}
-
 // ---- our two sides, talking over a socket pair
+
+static const struct tls_peer the_mf = {.name = "mf.example.net"};
 
 struct pair {
 	struct tls_context *client_context, *server_context;
@@ -58,7 +42,8 @@ static void pair_open(struct pair *p, const char *client, const char *server, co
 	make_sockets(fds);
 	*p = (struct pair){.client_context = context_of(client, false),
 		.server_context = context_of(server, true)};
-	p->client = tls_connect(p->client_context, fds[0], name, &p->client_error);
+	p->client = tls_connect(
+		p->client_context, fds[0], &(struct tls_peer){.name = name}, &p->client_error);
 	p->server = tls_accept(p->server_context, fds[1], &p->server_error);
 	assert_non_null(p->client);
 	assert_non_null(p->server);
@@ -190,6 +175,7 @@ static void a_certificate_without_the_configured_name_is_refused(void **state)
 	expect_client_refusal("other.example.net", "ostname mismatch");
 	expect_client_refusal("example.net", "tls_name");
 	expect_client_refusal("127.0.0.2", "address mismatch");
+	expect_client_refusal("::2", "address mismatch");
 	expect_client_refusal(
 		"x2tap test mf", "ostname mismatch"); // the common name does not count
 }
@@ -197,7 +183,8 @@ static void a_certificate_without_the_configured_name_is_refused(void **state)
 static void an_address_in_the_certificate_serves_as_name(void **state)
 {
 	(void)state;
-	static const char *const names[] = {"127.0.0.1", "::1", "localhost", "MF.example.NET"};
+	static const char *const names[] = {
+		"127.0.0.1", "::1", "0:0:0:0:0:0:0:1", "localhost", "MF.example.NET"};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		struct pair p;
 		pair_open(&p, "ne", "mf", names[i]);
@@ -205,6 +192,93 @@ static void an_address_in_the_certificate_serves_as_name(void **state)
 		assert_int_equal(p.client_status, TLS_DONE);
 		pair_close(&p);
 	}
+}
+
+// ---- the pin
+
+// How a client whose pin is that of certificate `pinned` fares with a server of certificate `server`.
+static enum tls_status client_pins(const char *pinned, const char *server, struct error *error,
+	bool *seen_by_server, bool *on_certificate)
+{
+	struct pair p;
+	struct tls_peer peer = {.name = "mf.example.net", .has_pin = true};
+	int fds[2];
+	certs_pin(&certs, pinned, peer.pin);
+	make_sockets(fds);
+	p = (struct pair){.client_context = context_of("ne", false),
+		.server_context = context_of(server, true),
+		.client_status = TLS_WANT_READ,
+		.server_status = TLS_WANT_READ};
+	p.client = tls_connect(p.client_context, fds[0], &peer, error);
+	p.server = tls_accept(p.server_context, fds[1], &p.server_error);
+	pair_handshake(&p);
+	*error = p.client_error;
+	*seen_by_server = tls_peer_name(p.server)[0] != '\0';
+	*on_certificate = tls_failed_on_certificate(p.client);
+	if (p.client_status == TLS_FAILED) { // and stays so
+		assert_int_equal(tls_write(p.client, bytes_of_text("x"), NULL), TLS_FAILED);
+		assert_int_equal(p.server_status, TLS_FAILED);
+	}
+	enum tls_status status = p.client_status;
+	pair_close(&p);
+	return status;
+}
+
+static void a_pinned_key_must_be_the_peers(void **state)
+{
+	(void)state;
+	struct error error;
+	bool seen, on_certificate;
+	assert_int_equal(client_pins("mf", "mf", &error, &seen, &on_certificate), TLS_DONE);
+	assert_true(seen);
+	assert_false(on_certificate);
+	// Another certificate of the same CA and names: refused before ours is shown.
+	assert_int_equal(
+		client_pins("mf-revoked", "mf", &error, &seen, &on_certificate), TLS_FAILED);
+	assert_non_null(strstr(error.text, "pinned"));
+	assert_int_equal(error.code, -EACCES);
+	assert_false(seen);
+	assert_true(on_certificate);
+}
+
+static void a_pin_is_no_substitute_for_chain_and_name(void **state)
+{
+	(void)state;
+	struct error error;
+	bool seen, on_certificate;
+	assert_int_equal(
+		client_pins("mf-wrong-name", "mf-wrong-name", &error, &seen, &on_certificate),
+		TLS_FAILED);
+	assert_non_null(strstr(error.text, "ostname mismatch"));
+	assert_int_equal(client_pins("mf-wrong-ca", "mf-wrong-ca", &error, &seen, &on_certificate),
+		TLS_FAILED);
+	assert_non_null(strstr(error.text, "must chain"));
+	assert_true(on_certificate);
+}
+
+static void serial_suite_and_end_of_the_peer_are_known_after_the_handshake(void **state)
+{
+	(void)state;
+	struct pair p;
+	char command[512], path[CERTS_PATH], line[128] = "";
+	pair_open(&p, "ne", "mf", "mf.example.net");
+	assert_string_equal(tls_peer_serial(p.client), "");
+	assert_string_equal(tls_suite_name(p.client), "");
+	assert_int_equal(tls_peer_not_after(p.client), 0);
+	pair_handshake(&p);
+	snprintf(command, sizeof command,
+		"cd %s && openssl x509 -in mf.pem -noout -serial >mf.serial", certs.dir);
+	certs_run(command);
+	certs_path(&certs, "mf", ".serial", path);
+	FILE *file = fopen(path, "r");
+	assert_non_null(file);
+	assert_non_null(fgets(line, sizeof line, file));
+	fclose(file);
+	line[strcspn(line, "\n")] = '\0';
+	assert_string_equal(tls_peer_serial(p.client), line + strlen("serial="));
+	assert_string_equal(tls_suite_name(p.client), "TLS_AES_256_GCM_SHA384");
+	assert_in_range((tls_peer_not_after(p.client) - time(NULL)) / 86400, 3648, 3650);
+	pair_close(&p);
 }
 
 static void a_wildcard_stands_for_a_whole_label_only(void **state)
@@ -229,7 +303,7 @@ static void no_name_is_no_connection(void **state)
 	struct error error;
 	int fds[2];
 	make_sockets(fds);
-	assert_null(tls_connect(context, fds[0], "", &error));
+	assert_null(tls_connect(context, fds[0], &(struct tls_peer){.name = ""}, &error));
 	assert_int_equal(close(fds[0]), -1); // it was ours no longer
 	close(fds[1]);
 	tls_context_free(context);
@@ -251,6 +325,7 @@ static void a_client_of_another_ca_is_refused_after_its_handshake(void **state)
 	assert_int_equal(tls_read(p.client, got, sizeof got, &count, &p.client_error), TLS_FAILED);
 	assert_non_null(strstr(p.client_error.text, "refused us"));
 	assert_non_null(strstr(p.client_error.text, "our certificate"));
+	assert_true(tls_failed_on_certificate(p.client));
 	assert_false(tls_peer_accepted_us(p.client));
 	pair_close(&p);
 }
@@ -371,8 +446,8 @@ static void peer_close(struct peer *p)
 }
 
 // Our client against a server of `ctx`; returns how the client's handshake went.
-static enum tls_status client_meets(
-	SSL_CTX *ctx, struct tls_context *ours, struct error *error, bool *accepted)
+static enum tls_status client_expects(const struct tls_peer *expected, SSL_CTX *ctx,
+	struct tls_context *ours, struct error *error, bool *accepted)
 {
 	int fds[2];
 	struct peer peer;
@@ -381,7 +456,7 @@ static enum tls_status client_meets(
 	size_t count;
 	make_sockets(fds);
 	peer_open(&peer, ctx, true, fds[1]);
-	struct tls_connection *c = tls_connect(ours, fds[0], "mf.example.net", error);
+	struct tls_connection *c = tls_connect(ours, fds[0], expected, error);
 	for (int i = 0; i < 20; i++) {
 		if (is_waiting(status))
 			status = tls_handshake(c, error);
@@ -395,6 +470,12 @@ static enum tls_status client_meets(
 	tls_connection_free(c);
 	peer_close(&peer);
 	return status;
+}
+
+static enum tls_status client_meets(
+	SSL_CTX *ctx, struct tls_context *ours, struct error *error, bool *accepted)
+{
+	return client_expects(&the_mf, ctx, ours, error, accepted);
 }
 
 static void expect_server_refused(const char *name, const char *says)
@@ -420,23 +501,12 @@ static void a_server_certificate_that_is_not_good_is_refused(void **state)
 	expect_server_refused("mf-wrong-purpose", "purpose");
 }
 
-static struct tls_context *context_with_crl(const char *crl, struct error *error)
-{
-	char cert[CERTS_PATH], key[CERTS_PATH], ca[CERTS_PATH], path[CERTS_PATH];
-	certs_path(&certs, "ne", ".pem", cert);
-	certs_path(&certs, "ne", ".key", key);
-	certs_path(&certs, "ca", ".pem", ca);
-	certs_path(&certs, crl, ".pem", path);
-	struct tls_files files = {cert, key, ca, path, TLS_PROFILE_13};
-	return tls_client_context_new(&files, error);
-}
-
 static void a_revoked_certificate_is_refused_where_a_crl_is_configured(void **state)
 {
 	(void)state;
 	struct error error = {0};
 	bool accepted;
-	struct tls_context *with = context_with_crl("crl", &error);
+	struct tls_context *with = certs_client_with_crl(&certs, "crl", &error);
 	struct tls_context *without = context_of("ne", false);
 	assert_non_null(with);
 	assert_int_equal(client_meets(peer_context(true, "mf-revoked"), with, &error, &accepted),
@@ -480,6 +550,107 @@ static void versions_and_suites_below_the_profile_are_refused(void **state)
 	tls_context_free(wide);
 }
 
+struct updates {
+	unsigned key_updates, records; // that came: KeyUpdate messages, records of application data
+	uint64_t most;                 // records between two updates
+	unsigned since;
+};
+
+static void count_updates(int outgoing, int version, int type, const void *message, size_t len,
+	SSL *ssl, void *argument)
+{
+	struct updates *u = argument;
+	(void)version, (void)ssl;
+	if (outgoing)
+		return;
+	if (type == SSL3_RT_HANDSHAKE && len > 0 &&
+		*(const uint8_t *)message == SSL3_MT_KEY_UPDATE) {
+		u->key_updates++;
+		u->since = 0;
+	} else if (type == SSL3_RT_INNER_CONTENT_TYPE && len == 1 &&
+		   *(const uint8_t *)message == SSL3_RT_APPLICATION_DATA) {
+		u->records++;
+		if (++u->since > u->most)
+			u->most = u->since;
+	}
+}
+
+// What our client writes with a limit of 4 records to a server of `version`. Returns how many it wrote.
+static unsigned write_to_the_limit(int version, struct updates *u, enum tls_status *status)
+{
+	struct error error = {0};
+	struct tls_context *ours =
+		certs_context(&certs, "ne", "ca", false, TLS_PROFILE_13_12, &error);
+	SSL_CTX *ctx = peer_context(true, "mf");
+	struct peer peer;
+	int fds[2];
+	char got[64];
+	unsigned written = 0;
+	SSL_CTX_set_max_proto_version(ctx, version);
+	tls_context_set_key_records(ours, 4);
+	make_sockets(fds);
+	peer_open(&peer, ctx, true, fds[1]);
+	SSL_set_msg_callback(peer.ssl, count_updates);
+	SSL_set_msg_callback_arg(peer.ssl, u);
+	struct tls_connection *c = tls_connect(ours, fds[0], &the_mf, &error);
+	for (int i = 0; i < 20; i++) {
+		tls_handshake(c, &error);
+		SSL_do_handshake(peer.ssl);
+		ERR_clear_error();
+	}
+	for (*status = TLS_DONE; written < 21; written++) {
+		*status = tls_write(c, bytes_of_text("record"), &error);
+		if (*status != TLS_DONE)
+			break;
+		assert_int_equal(SSL_read(peer.ssl, got, sizeof got), 6);
+	}
+	tls_connection_free(c);
+	peer_close(&peer);
+	tls_context_free(ours);
+	return written;
+}
+
+static void a_server_sees_key_updates_in_time(void **state)
+{
+	(void)state;
+	struct updates u = {0};
+	enum tls_status status;
+	assert_int_equal(write_to_the_limit(TLS1_3_VERSION, &u, &status), 21);
+	assert_int_equal(status, TLS_DONE);
+	assert_int_equal(u.records, 21);
+	assert_int_equal(u.key_updates, 5);
+	assert_int_equal(u.most, 4);
+}
+
+static void in_tls_1_2_a_connection_ends_with_its_keys(void **state)
+{
+	(void)state;
+	struct updates u = {0};
+	enum tls_status status;
+	assert_int_equal(write_to_the_limit(TLS1_2_VERSION, &u, &status), 4);
+	assert_int_equal(status, TLS_FAILED);
+}
+
+static void a_pin_holds_in_tls_1_2_too(void **state)
+{
+	(void)state;
+	static const char *const pinned[] = {"mf", "mf-revoked"};
+	struct error error = {0};
+	struct tls_context *wide =
+		certs_context(&certs, "ne", "ca", false, TLS_PROFILE_13_12, &error);
+	for (size_t i = 0; i < 2; i++) {
+		struct tls_peer expected = {.name = "mf.example.net", .has_pin = true};
+		certs_pin(&certs, pinned[i], expected.pin);
+		SSL_CTX *tls12 = peer_context(true, "mf");
+		SSL_CTX_set_max_proto_version(tls12, TLS1_2_VERSION);
+		bool accepted;
+		assert_int_equal(client_expects(&expected, tls12, wide, &error, &accepted),
+			i == 0 ? TLS_DONE : TLS_FAILED);
+		assert_int_equal(accepted, i == 0);
+	}
+	tls_context_free(wide);
+}
+
 static void a_session_ticket_shows_that_the_server_accepted_us(void **state)
 {
 	(void)state;
@@ -498,11 +669,12 @@ static void a_peer_without_tls_is_refused(void **state)
 	struct error error = {0};
 	int fds[2];
 	make_sockets(fds);
-	struct tls_connection *c = tls_connect(ours, fds[0], "mf.example.net", &error);
+	struct tls_connection *c = tls_connect(ours, fds[0], &the_mf, &error);
 	assert_int_equal(tls_handshake(c, &error), TLS_WANT_READ);
 	assert_int_equal(write(fds[1], "220 mf.example.net ready\r\n", 26), 26);
 	assert_int_equal(tls_handshake(c, &error), TLS_FAILED);
 	assert_non_null(strstr(error.text, "does not speak TLS"));
+	assert_false(tls_failed_on_certificate(c));
 	tls_connection_free(c);
 	tls_context_free(ours);
 	close(fds[1]);
@@ -631,16 +803,56 @@ static void a_crl_file_without_a_crl_is_an_error(void **state)
 {
 	(void)state;
 	struct error error = {0};
-	assert_null(context_with_crl("ca", &error));
+	assert_null(certs_client_with_crl(&certs, "ca", &error));
 	assert_non_null(strstr(error.text, "no CRL"));
-	assert_null(context_with_crl("absent", &error));
+	assert_null(certs_client_with_crl(&certs, "absent", &error));
 }
 
-static void days_left_are_those_of_our_certificate(void **state)
+static long days_until(time_t when)
+{
+	return (when - time(NULL)) / 86400;
+}
+
+static void a_context_knows_when_what_is_in_it_ends(void **state)
 {
 	(void)state;
+	struct error error = {0};
+	struct tls_expiry expiry;
 	struct tls_context *context = context_of("ne", false);
-	assert_in_range(tls_context_days_left(context), 3648, 3650);
+	tls_context_expiry(context, &expiry);
+	assert_in_range(days_until(expiry.own), 3648, 3650);
+	assert_in_range(days_until(expiry.authority), 3648, 3650);
+	assert_int_equal(expiry.revocations, 0);
+	tls_context_free(context);
+	context = certs_client_with_crl(&certs, "crl", &error);
+	assert_non_null(context);
+	tls_context_expiry(context, &expiry);
+	assert_in_range(days_until(expiry.revocations), 3648, 3650);
+	tls_context_free(context);
+}
+
+static void of_many_the_one_that_ends_first_counts(void **state)
+{
+	(void)state;
+	char command[1024], cert[CERTS_PATH], key[CERTS_PATH], ca[CERTS_PATH];
+	struct error error = {0};
+	struct tls_expiry expiry;
+	// An authority of three days beside one of ten years, and in our own chain.
+	snprintf(command, sizeof command,
+		"cd %s && openssl req -x509 -new -key ca.key -subj '/CN=x2tap test soon' -days 3 -out soon.pem"
+		" && cat ca.pem soon.pem >two.pem && cat ne.pem soon.pem >chain.pem"
+		" && cp ne.key chain.key",
+		certs.dir);
+	certs_run(command);
+	certs_path(&certs, "chain", ".pem", cert);
+	certs_path(&certs, "chain", ".key", key);
+	certs_path(&certs, "two", ".pem", ca);
+	struct tls_files files = {cert, key, ca, NULL, TLS_PROFILE_13};
+	struct tls_context *context = tls_client_context_new(&files, &error);
+	assert_non_null(context);
+	tls_context_expiry(context, &expiry);
+	assert_in_range(days_until(expiry.own), 2, 3);
+	assert_in_range(days_until(expiry.authority), 2, 3);
 	tls_context_free(context);
 }
 
@@ -655,6 +867,12 @@ int main(void)
 		cmocka_unit_test(a_certificate_without_the_configured_name_is_refused),
 		cmocka_unit_test(an_address_in_the_certificate_serves_as_name),
 		cmocka_unit_test(a_wildcard_stands_for_a_whole_label_only),
+		cmocka_unit_test(a_pinned_key_must_be_the_peers),
+		cmocka_unit_test(a_pin_is_no_substitute_for_chain_and_name),
+		cmocka_unit_test(a_server_sees_key_updates_in_time),
+		cmocka_unit_test(in_tls_1_2_a_connection_ends_with_its_keys),
+		cmocka_unit_test(a_pin_holds_in_tls_1_2_too),
+		cmocka_unit_test(serial_suite_and_end_of_the_peer_are_known_after_the_handshake),
 		cmocka_unit_test(no_name_is_no_connection),
 		cmocka_unit_test(a_client_of_another_ca_is_refused_after_its_handshake),
 		cmocka_unit_test(a_slow_reader_gets_every_octet_of_retried_writes),
@@ -669,7 +887,8 @@ int main(void)
 		cmocka_unit_test(our_server_wants_a_client_certificate),
 		cmocka_unit_test(bad_files_are_named_with_what_is_wrong),
 		cmocka_unit_test(a_crl_file_without_a_crl_is_an_error),
-		cmocka_unit_test(days_left_are_those_of_our_certificate),
+		cmocka_unit_test(a_context_knows_when_what_is_in_it_ends),
+		cmocka_unit_test(of_many_the_one_that_ends_first_counts),
 	};
-	return cmocka_run_group_tests_name("tls", tests, make_certs, remove_certs);
+	return cmocka_run_group_tests_name("tls", tests, certs_set_up, certs_tear_down);
 }
