@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "host_clock.h"
 #include "li_network.h"
 #include "log.h"
 #include "watch.h"
@@ -21,20 +21,6 @@ enum {
 	DELIVERY_POLLFDS = DELIVERY_FDS_EACH * 2 * CONFIG_MAX_DESTINATIONS, // and as many sets
 	MAX_POLLFDS = DELIVERY_POLLFDS + CONTROL_MAX_CLIENTS + 2,
 };
-
-uint64_t monotonic_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static uint64_t realtime_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 // --- events to PDUs --------------------------------------------------------------------------------------------
 
@@ -74,7 +60,7 @@ static void send_copy(struct core *core, const struct event_task *about, const s
 		.sequence = sequence.number,
 		.octets = writer_bytes(&w),
 	};
-	if (delivery_send(core->delivery, did, &pdu, monotonic_ms()) == 0) {
+	if (delivery_send(core->delivery, did, &pdu, host_monotonic_ms()) == 0) {
 		core->counters.offered++;
 		return;
 	}
@@ -278,9 +264,9 @@ static void wait_for_something(struct core *core, int delivery_wait_ms)
 static unsigned turn(struct core *core, uint64_t *next_tick_ms, uint64_t *next_check_ms)
 {
 	unsigned events = drain_events(core);
-	uint64_t now = monotonic_ms();
+	uint64_t now = host_monotonic_ms();
 	sequences_commit(core->sequences); // before anything with these numbers leaves
-	int wait_ms = delivery_poll(core->delivery, now, realtime_ms());
+	int wait_ms = delivery_poll(core->delivery, now, host_realtime_ms());
 	sequences_tick(core->sequences, now);
 	sequences_safe(core->sequences, delivery_safe_before(core->delivery, now));
 	if (core->control)
@@ -308,7 +294,7 @@ struct idle_watch {
 // Whether no frame and no event came for `for_ms`, though every worker looked: on few cores one may wait long for its turn.
 static bool is_quiet(struct core *core, struct idle_watch *watch, unsigned events, uint64_t for_ms)
 {
-	uint64_t now = monotonic_ms(), received = dataplane_received(core->dataplane);
+	uint64_t now = host_monotonic_ms(), received = dataplane_received(core->dataplane);
 	uint64_t turns = dataplane_turns(core->dataplane);
 	if (events > 0 || received != watch->received)
 		*watch = (struct idle_watch){received, now, turns};
@@ -331,9 +317,9 @@ static enum core_end stop_in_order(struct core *core, uint64_t patience_ms)
 	dataplane_stop(core->dataplane);
 	while (!dataplane_stopped(core->dataplane) || !all_taken(core))
 		turn(core, &next_tick_ms, &next_check_ms);
-	uint64_t end_ms = monotonic_ms() + patience_ms;
+	uint64_t end_ms = host_monotonic_ms() + patience_ms;
 	delivery_stop(core->delivery);
-	while (!delivery_stopped(core->delivery) && monotonic_ms() < end_ms)
+	while (!delivery_stopped(core->delivery) && host_monotonic_ms() < end_ms)
 		turn(core, &next_tick_ms, &next_check_ms);
 	if (delivery_idle(core->delivery))
 		return CORE_END_DELIVERED;
@@ -430,7 +416,7 @@ enum core_end core_run(struct core *core, uint64_t until_idle_ms)
 	enum { GOODBYE_MS = 200 }; // for connections to be closed properly once the time is over
 	uint64_t next_tick_ms = 0, next_check_ms = 0;
 	uint64_t patience_ms = core->config->shutdown_timeout_ms;
-	struct idle_watch watch = {0, monotonic_ms(), 0};
+	struct idle_watch watch = {0, host_monotonic_ms(), 0};
 	for (;;) {
 		unsigned events = turn(core, &next_tick_ms, &next_check_ms);
 		apply_orders(core);
@@ -441,7 +427,7 @@ enum core_end core_run(struct core *core, uint64_t until_idle_ms)
 			continue;
 		if (delivery_idle(core->delivery))
 			break;
-		if (monotonic_ms() - watch.quiet_since_ms >= until_idle_ms + patience_ms) {
+		if (host_monotonic_ms() - watch.quiet_since_ms >= until_idle_ms + patience_ms) {
 			patience_ms = GOODBYE_MS; // it has been waited for already
 			break;
 		}

@@ -66,8 +66,6 @@ void core_open_control(struct core *core);
 // are stopped and all events taken when it returns; CORE_END_REMAINS: PDUs remained after the shutdown timeout.
 enum core_end core_run(struct core *core, uint64_t until_idle_ms);
 
-uint64_t monotonic_ms(void);
-
 // report.c: what x2ctl asks.
 void report_faults(const struct core *core, enum control_role role, struct text *out);
 void report_status(const struct core *core, enum control_role role, struct text *out);

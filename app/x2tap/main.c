@@ -11,6 +11,7 @@
 
 #include "check.h"
 #include "core.h"
+#include "host_clock.h"
 #include "log.h"
 #include "options.h"
 #include "privileges.h"
@@ -120,7 +121,7 @@ static bool core_init(struct core *core, const struct config *config, const stru
 {
 	struct error error = {.text = ""};
 	core->config = config;
-	core->started_ms = monotonic_ms();
+	core->started_ms = host_monotonic_ms();
 	core->faults.tell = tell_fault;
 	core->faults.context = core;
 	losses_init(&core->losses, tell_loss, core);

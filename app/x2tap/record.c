@@ -9,18 +9,12 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "host_clock.h"
 #include "log.h"
 #include "segments.h"
 
 enum { XIDS_A_LINE = 64 };
 static const int64_t STEP_NS = 500000000; // what an NTP client steps rather than slews
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static void begin_fault(struct record *r, int why)
 {
@@ -53,7 +47,7 @@ static void note(struct record *r, int result)
 static void tell(struct record *r, struct audit_line *line)
 {
 	if (r->audit)
-		note(r, audit_tell(r->audit, line, now_ns()));
+		note(r, audit_tell(r->audit, line, host_realtime_ns()));
 }
 
 // --- the log itself --------------------------------------------------------------------------------------------------
@@ -211,7 +205,7 @@ void record_tick(struct record *r, uint64_t now_ms)
 	(void)now_ms;
 	watch_clock(r);
 	if (r->audit)
-		note(r, audit_tick(r->audit, now_ns()));
+		note(r, audit_tick(r->audit, host_realtime_ns()));
 }
 
 bool record_may_intercept(const struct record *r)

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "core.h"
+#include "host_clock.h"
 
 static void add_time(struct text *out, const char *key, time_t when)
 {
@@ -143,7 +144,7 @@ static void add_destinations(const struct core *core, struct text *out)
 
 void report_status(const struct core *core, enum control_role role, struct text *out)
 {
-	uint64_t up_s = (monotonic_ms() - core->started_ms) / 1000;
+	uint64_t up_s = (host_monotonic_ms() - core->started_ms) / 1000;
 	text_add(out,
 		"{\"ok\":true,\"version\":\"" X2TAP_VERSION "\",\"uptime_s\":%lu,\"workers\":%u",
 		up_s, dataplane_worker_count(core->dataplane));

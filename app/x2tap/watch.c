@@ -2,8 +2,9 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/timex.h>
 #include <time.h>
+
+#include "host_clock.h"
 
 enum {
 	QUEUE_BEGINS = 80, // per cent
@@ -224,16 +225,19 @@ static void watch_destinations(struct watch *w, struct core *core, uint64_t now_
 
 static void watch_clock(struct core *core)
 {
-	struct timex state = {0};
-	int result = adjtimex(&state);
-	if (result < 0)
-		fault_begin(&core->faults, FAULT_CLOCK, NULL,
-			"the kernel does not say whether this host's clock is synchronised: allow adjtimex(2)");
-	else if (result == TIME_ERROR || state.status & STA_UNSYNC)
+	switch (host_clock_state()) {
+	case HOST_CLOCK_SYNCHRONISED:
+		fault_end(&core->faults, FAULT_CLOCK, NULL);
+		break;
+	case HOST_CLOCK_UNSYNCHRONISED:
 		fault_begin(&core->faults, FAULT_CLOCK, NULL,
 			"the kernel does not take this host's clock for synchronised: times of IRI may be wrong. Run chrony or another NTP client");
-	else
-		fault_end(&core->faults, FAULT_CLOCK, NULL);
+		break;
+	case HOST_CLOCK_UNKNOWN:
+		fault_begin(&core->faults, FAULT_CLOCK, NULL,
+			"the kernel does not say whether this host's clock is synchronised: allow adjtimex(2)");
+		break;
+	}
 }
 
 static void watch_journal(struct watch *w, struct core *core)

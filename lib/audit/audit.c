@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "audit_format.h"
 #include "audit_tail.h"
+#include "host_clock.h"
 
 enum {
 	PENDING = 256,
@@ -55,25 +55,11 @@ struct audit {
 	struct told pending[PENDING];
 };
 
-static uint64_t clock_now(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
-}
-
-static bool clock_is_synchronised(void)
-{
-	struct timex state = {0};
-	int r = adjtimex(&state);
-	return r >= 0 && r != TIME_ERROR && !(state.status & STA_UNSYNC);
-}
-
 static void told_make(struct told *told, struct audit_line *line, uint64_t now_ns)
 {
 	static const char cut[] = ",\"cut\":true"; // audit_line.c keeps room for it
 	told->now_ns = now_ns;
-	told->synchronised = clock_is_synchronised();
+	told->synchronised = host_clock_state() == HOST_CLOCK_SYNCHRONISED;
 	if (line->failed) {
 		memcpy(line->text + line->len, cut, sizeof cut);
 		line->len += sizeof cut - 1;
@@ -515,7 +501,7 @@ static int begin_anew(struct audit *a, const char *why, struct error *error)
 {
 	char name[NAME];
 	struct audit_line line;
-	uint64_t now_ns = clock_now();
+	uint64_t now_ns = host_realtime_ns();
 	int r = free_name(a, now_ns, name), old = a->head;
 	if (!r)
 		r = move_chain(a, name);
@@ -573,7 +559,7 @@ static void unconfirmed_tell(struct audit *a, uint64_t lines, uint64_t now_ns)
 // A full disk is no reason not to go on with a log that is there: these lines wait like others.
 static int go_on(struct audit *a, struct audit_tail *tail, struct error *error)
 {
-	uint64_t now_ns = clock_now();
+	uint64_t now_ns = host_realtime_ns();
 	int r = make_ready(a);
 	if (r && r != -ENOSPC && r != -EDQUOT)
 		return error_set(error, r, "%s: %s", a->base, strerror(-r));
@@ -644,7 +630,7 @@ void audit_close(struct audit *a)
 {
 	if (!a)
 		return;
-	uint64_t now_ns = clock_now();
+	uint64_t now_ns = host_realtime_ns();
 	if (write_pending(a, now_ns) == 0 && make_ready(a) == 0 && a->seq)
 		head_tell(a, now_ns);
 	fsync(a->head);

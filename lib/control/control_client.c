@@ -6,20 +6,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "host_clock.h"
 
 enum {
 	MAX_ANSWER = 64 * 1024 * 1024, // octets
 	RETRY_MS = 20                  // while the queue of connections is full
 };
-
-static int64_t clock_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int explain_permission(const char *path, struct error *error)
 {
@@ -60,7 +54,7 @@ static int explain(int code, const char *path, int timeout_ms, struct error *err
 static int wait_for(int fd, short events, int64_t until_ms)
 {
 	for (;;) {
-		int64_t left = until_ms - clock_ms();
+		int64_t left = until_ms - (int64_t)host_monotonic_ms();
 		if (left <= 0)
 			return -ETIMEDOUT;
 		struct pollfd p = {.fd = fd, .events = events};
@@ -77,7 +71,7 @@ static int connect_until(int fd, const struct sockaddr_un *address, int64_t unti
 	while (connect(fd, (const struct sockaddr *)address, sizeof *address)) {
 		if (errno != EAGAIN && errno != EINTR)
 			return -errno;
-		if (clock_ms() >= until_ms)
+		if ((int64_t)host_monotonic_ms() >= until_ms)
 			return -ETIMEDOUT;
 		poll(NULL, 0, RETRY_MS);
 	}
@@ -133,7 +127,7 @@ int control_ask(const char *path, const char *request, int timeout_ms, struct te
 	struct error *error)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int64_t until_ms = clock_ms() + timeout_ms;
+	int64_t until_ms = (int64_t)host_monotonic_ms() + timeout_ms;
 	if (strlen(path) >= sizeof address.sun_path)
 		return explain(-ENAMETOOLONG, path, timeout_ms, error);
 	strcpy(address.sun_path, path);

@@ -2,7 +2,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "host_clock.h"
 
 enum {
 	COPY_WITH_IT_MS =
@@ -212,9 +213,7 @@ static uint64_t realtime_of(const struct outbox *o, uint64_t offered_ms, uint64_
 {
 	if (o->realtime_offset_ms)
 		return offered_ms + o->realtime_offset_ms;
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + offered_ms - now_ms;
+	return host_realtime_ms() + offered_ms - now_ms;
 }
 
 static uint64_t monotonic_of(const struct outbox *o, uint64_t realtime_ms)
