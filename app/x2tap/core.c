@@ -60,7 +60,7 @@ static void send_copy(struct core *core, const struct event_task *about, const s
 		.sequence = sequence.number,
 		.octets = writer_bytes(&w),
 	};
-	if (delivery_send(core->delivery, did, &pdu, host_monotonic_ms()) == 0) {
+	if (delivery_send(core->delivery, did, &pdu, core->now_ms) == 0) {
 		core->counters.offered++;
 		return;
 	}
@@ -99,6 +99,7 @@ static void take_event(struct core *core, const struct event *event)
 static unsigned drain_events(struct core *core)
 {
 	unsigned taken = 0;
+	core->now_ms = host_monotonic_ms();
 	for (unsigned w = 0; w < dataplane_worker_count(core->dataplane); w++) {
 		struct record_ring *ring = dataplane_events(core->dataplane, w);
 		for (unsigned i = 0; i < EVENTS_A_TURN; i++) {
@@ -278,7 +279,7 @@ static unsigned turn(struct core *core, uint64_t *next_tick_ms, uint64_t *next_c
 	if (now >= *next_check_ms) {
 		watch_look(core->watch, core, now);
 		losses_tell(&core->losses);
-		record_tick(&core->record, now);
+		record_tick(&core->record);
 		orders_suspend(core->orders, core->dataplane, !record_may_intercept(&core->record));
 		*next_check_ms = now + FAULT_CHECK_MS;
 	}

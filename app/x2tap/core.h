@@ -47,6 +47,7 @@ struct core {
 	uint8_t *pdu;         // IRI_MAX_PDU octets
 	int signals;          // a signalfd for SIGINT, SIGTERM and SIGHUP
 	bool stopping;        // workers were told to end
+	uint64_t now_ms;      // of the events that are being taken; monotonic, as the next
 	uint64_t started_ms;  // monotonic
 	unsigned reload_tickets[CONTROL_MAX_CLIENTS]; // x2ctl clients that wait for a load
 	size_t reload_count;

@@ -200,9 +200,8 @@ static void watch_clock(struct record *r)
 	r->has_offset = true;
 }
 
-void record_tick(struct record *r, uint64_t now_ms)
+void record_tick(struct record *r)
 {
-	(void)now_ms;
 	watch_clock(r);
 	if (r->audit)
 		note(r, audit_tick(r->audit, host_realtime_ns()));

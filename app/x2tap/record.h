@@ -38,7 +38,7 @@ void record_close(struct record *r); // wipes
 // Tries to open again what could not be opened. At a reload.
 void record_reopen(struct record *r);
 // Heads, rotation, retries, steps of the clock. Every second or so.
-void record_tick(struct record *r, uint64_t now_ms);
+void record_tick(struct record *r);
 // Whether the log is as it should be, or interception goes on regardless.
 bool record_may_intercept(const struct record *r);
 
