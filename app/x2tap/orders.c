@@ -20,7 +20,7 @@ struct load {
 	struct error tls_error;
 	struct problems problems;
 	struct error error; // the file could not be read, or there is no room for it
-	char digest[2 * VAULT_DIGEST_LEN + 1]; // of the file
+	char digest[VAULT_HEX_LEN + 1]; // of the file
 	struct record_by by;
 	struct control_peer peer; // by->peer points here
 };
@@ -127,14 +127,6 @@ void orders_free(struct orders *o)
 	free(o);
 }
 
-static void digest_text(struct bytes text, char hex[2 * VAULT_DIGEST_LEN + 1])
-{
-	uint8_t digest[VAULT_DIGEST_LEN];
-	vault_sha256(text, bytes_of(NULL, 0), digest);
-	for (size_t i = 0; i < sizeof digest; i++)
-		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-}
-
 static void load_targets(struct orders *o, struct load *l)
 {
 	struct target_rules rules = target_rules_of(o->config, &o->numbering);
@@ -144,7 +136,9 @@ static void load_targets(struct orders *o, struct load *l)
 		problems_add(&l->problems, (struct yaml_mark){0}, 0, "%s", l->error.text);
 	if (result != 0)
 		return;
-	digest_text(text, l->digest);
+	uint8_t digest[VAULT_DIGEST_LEN];
+	vault_sha256(text, bytes_of(NULL, 0), digest);
+	vault_hex(digest, l->digest);
 	l->set = target_file_parse(text, &rules, &l->problems);
 	target_text_free(text);
 	if (!l->set)

@@ -68,14 +68,8 @@ static int load_key(struct record *r, struct error *error)
 	return result;
 }
 
-static void add_hex(char *to, const uint8_t *octets, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		snprintf(to + 2 * i, 3, "%02x", octets[i]);
-}
-
 // Configuration files are small.
-static void digest_file(const char *path, char hex[2 * VAULT_DIGEST_LEN + 1])
+static void digest_file(const char *path, char hex[VAULT_HEX_LEN + 1])
 {
 	enum { MOST = 1 << 20 };
 	uint8_t digest[VAULT_DIGEST_LEN], *text = malloc(MOST);
@@ -84,7 +78,7 @@ static void digest_file(const char *path, char hex[2 * VAULT_DIGEST_LEN + 1])
 	hex[0] = '\0';
 	if (len >= 0) {
 		vault_sha256(bytes_of(text, (size_t)len), bytes_of(NULL, 0), digest);
-		add_hex(hex, digest, sizeof digest);
+		vault_hex(digest, hex);
 	}
 	if (fd >= 0)
 		close(fd);
@@ -93,7 +87,7 @@ static void digest_file(const char *path, char hex[2 * VAULT_DIGEST_LEN + 1])
 
 static void tell_configuration(struct record *r)
 {
-	char digest[2 * VAULT_DIGEST_LEN + 1];
+	char digest[VAULT_HEX_LEN + 1];
 	struct audit_line line;
 	digest_file(r->configuration, digest);
 	audit_begin(&line, "configuration");

@@ -156,9 +156,9 @@ static int head_tell(struct audit *a, uint64_t now_ns)
 	audit_begin(&line, "head");
 	if (a->has_key) {
 		uint8_t hmac[VAULT_DIGEST_LEN];
-		char hex[AUDIT_HEX + 1];
+		char hex[VAULT_HEX_LEN + 1];
 		audit_head_hmac(&a->key, a->last, a->seq, hmac);
-		audit_hex(hmac, hex);
+		vault_hex(hmac, hex);
 		audit_text(&line, "hmac", hex);
 	}
 	int r = event_write(a, &line, now_ns);

@@ -10,17 +10,11 @@
 
 // --- digests and times ----------------------------------------------------------------------------------------
 
-void audit_hex(const uint8_t digest[VAULT_DIGEST_LEN], char out[static AUDIT_HEX + 1])
-{
-	for (size_t i = 0; i < VAULT_DIGEST_LEN; i++)
-		snprintf(out + 2 * i, 3, "%02x", digest[i]);
-}
-
 bool audit_unhex(struct bytes text, uint8_t out[VAULT_DIGEST_LEN])
 {
-	if (text.len != AUDIT_HEX)
+	if (text.len != VAULT_HEX_LEN)
 		return false;
-	for (size_t i = 0; i < AUDIT_HEX; i++)
+	for (size_t i = 0; i < VAULT_HEX_LEN; i++)
 		if (!ascii_is_digit(text.at[i]) && (text.at[i] < 'a' || text.at[i] > 'f'))
 			return false;
 	for (size_t i = 0; i < VAULT_DIGEST_LEN; i++)
@@ -56,13 +50,13 @@ static void head_format(const struct audit_head *head,
 	void check(const void *, struct bytes, uint8_t *), const void *context,
 	char out[static AUDIT_HEAD_LEN])
 {
-	char hex[AUDIT_HEX + 1];
+	char hex[VAULT_HEX_LEN + 1];
 	uint8_t digest[VAULT_DIGEST_LEN];
 	struct writer w = writer_of(out, AUDIT_HEAD_LEN - 1);
-	audit_hex(head->last, hex);
+	vault_hex(head->last, hex);
 	write_format(&w, "{\"lines\":%" PRIu64 ",\"last\":\"%s\"", head->lines, hex);
 	check(context, writer_bytes(&w), digest);
-	audit_hex(digest, hex);
+	vault_hex(digest, hex);
 	write_format(&w, ",\"%s\":\"%s\"}", head->is_signed ? "hmac" : "sha256", hex);
 	memset(out + w.len, ' ', AUDIT_HEAD_LEN - 1 - w.len);
 	out[AUDIT_HEAD_LEN - 1] = '\n';
@@ -98,7 +92,7 @@ enum audit_head_state audit_head_read(
 	struct bytes record, const struct vault_key *key, struct audit_head *out)
 {
 	char text[AUDIT_HEAD_LEN + 1], again[AUDIT_HEAD_LEN];
-	char last[AUDIT_HEX + 1] = "", kind[8] = "", check[AUDIT_HEX + 1] = "";
+	char last[VAULT_HEX_LEN + 1] = "", kind[8] = "", check[VAULT_HEX_LEN + 1] = "";
 	uint8_t given[VAULT_DIGEST_LEN];
 	struct audit_head head = {0};
 	if (record.len != AUDIT_HEAD_LEN)
@@ -132,10 +126,10 @@ static const char line_start[] = "{\"seq\":", line_link[] = ",\"prev\":\"", line
 struct bytes audit_compose(char out[static AUDIT_LINE_MAX], uint64_t seq, uint64_t now_ns,
 	bool synchronised, struct bytes members, const uint8_t prev[VAULT_DIGEST_LEN])
 {
-	char stamp[AUDIT_STAMP], hex[AUDIT_HEX + 1];
+	char stamp[AUDIT_STAMP], hex[VAULT_HEX_LEN + 1];
 	struct writer w = writer_of(out, AUDIT_LINE_MAX);
 	audit_stamp(now_ns, stamp);
-	audit_hex(prev, hex);
+	vault_hex(prev, hex);
 	write_format(&w, "%s%" PRIu64 ",\"time\":\"%s\",\"clock\":\"%ssynchronised\",", line_start,
 		seq, stamp, synchronised ? "" : "un");
 	write_bytes(&w, members);
@@ -147,18 +141,18 @@ bool audit_parts(struct bytes line, uint64_t *seq, uint8_t prev[VAULT_DIGEST_LEN
 {
 	enum { LINK = sizeof line_link - 1, END = sizeof line_end - 1 };
 	if (!bytes_start_with(line, bytes_of_text(line_start)) ||
-		line.len < sizeof line_start + LINK + AUDIT_HEX + END)
+		line.len < sizeof line_start + LINK + VAULT_HEX_LEN + END)
 		return false;
 	uint64_t number = 0;
 	size_t i = sizeof line_start - 1;
 	for (; ascii_is_digit(line.at[i]) && number < UINT64_MAX / 100; i++)
 		number = number * 10 + (uint64_t)(line.at[i] - '0');
 	struct bytes tail =
-		bytes_slice(line, line.len - END - AUDIT_HEX - LINK, LINK + AUDIT_HEX + END);
+		bytes_slice(line, line.len - END - VAULT_HEX_LEN - LINK, LINK + VAULT_HEX_LEN + END);
 	if (i == sizeof line_start - 1 || line.at[i] != ',' ||
 		!bytes_start_with(tail, bytes_of_text(line_link)) ||
-		!bytes_equal(bytes_slice(tail, LINK + AUDIT_HEX, END), bytes_of_text(line_end)) ||
-		!audit_unhex(bytes_slice(tail, LINK, AUDIT_HEX), prev))
+		!bytes_equal(bytes_slice(tail, LINK + VAULT_HEX_LEN, END), bytes_of_text(line_end)) ||
+		!audit_unhex(bytes_slice(tail, LINK, VAULT_HEX_LEN), prev))
 		return false;
 	*seq = number;
 	return true;

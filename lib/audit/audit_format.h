@@ -7,14 +7,12 @@
 #include "audit.h"
 
 enum {
-	AUDIT_HEX = 2 * VAULT_DIGEST_LEN,
 	AUDIT_LINE_MAX = 8192, // octets of a line, its end included; x2tap writes less
 	AUDIT_HEAD_LEN = 256,  // octets of <file>.head, always
 	AUDIT_STAMP = 40,      // octets of a time as text, the NUL included
 	AUDIT_MEMBERS = sizeof((struct audit_line *)NULL)->text,
 };
 
-void audit_hex(const uint8_t digest[VAULT_DIGEST_LEN], char out[static AUDIT_HEX + 1]);
 bool audit_unhex(struct bytes text, uint8_t out[VAULT_DIGEST_LEN]); // small letters only
 
 void audit_stamp(uint64_t ns, char out[static AUDIT_STAMP]); // RFC 3339, UTC, nanoseconds

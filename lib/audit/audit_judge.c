@@ -274,18 +274,18 @@ static void take_malformed(struct audit_judge *j, const struct log_line *line)
 static bool is_with_link(struct log_line *line, const uint8_t prev[VAULT_DIGEST_LEN],
 	const uint8_t wanted[VAULT_DIGEST_LEN])
 {
-	char right[AUDIT_HEX + 1], own[AUDIT_HEX + 1], *link = NULL;
+	char right[VAULT_HEX_LEN + 1], own[VAULT_HEX_LEN + 1], *link = NULL;
 	uint8_t hash[VAULT_DIGEST_LEN];
-	audit_hex(prev, right);
-	audit_hex(line->prev, own);
+	vault_hex(prev, right);
+	vault_hex(line->prev, own);
 	for (char *at = line->text, *end = at + line->len;
-		(at = memmem(at, (size_t)(end - at), own, AUDIT_HEX)); at++)
+		(at = memmem(at, (size_t)(end - at), own, VAULT_HEX_LEN)); at++)
 		link = at; // it stands last
 	if (!link)
 		return false;
-	memcpy(link, right, AUDIT_HEX);
+	memcpy(link, right, VAULT_HEX_LEN);
 	vault_sha256(bytes_of(line->text, line->len), (struct bytes){0}, hash);
-	memcpy(link, own, AUDIT_HEX);
+	memcpy(link, own, VAULT_HEX_LEN);
 	return memcmp(wanted, hash, sizeof hash) == 0;
 }
 

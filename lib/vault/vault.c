@@ -2,6 +2,7 @@
 #include "vault_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <limits.h>
 #include <stdlib.h>
 
@@ -232,6 +233,12 @@ void vault_hmac(const struct vault_key *key, struct bytes data, uint8_t out[VAUL
 	const uint8_t *at = data.len ? data.at : (const uint8_t *)"";
 	if (!HMAC(EVP_sha256(), key->octets, VAULT_KEY_LEN, at, data.len, out, NULL))
 		abort();
+}
+
+void vault_hex(const uint8_t digest[VAULT_DIGEST_LEN], char out[static VAULT_HEX_LEN + 1])
+{
+	for (size_t i = 0; i < VAULT_DIGEST_LEN; i++)
+		snprintf(out + 2 * i, 3, "%02x", digest[i]);
 }
 
 bool vault_equal(const uint8_t *a, const uint8_t *b, size_t len)

@@ -13,6 +13,7 @@ enum {
 	VAULT_WRAPPED_LEN = VAULT_KEY_LEN + 8,
 	VAULT_TAG_LEN = 16,
 	VAULT_DIGEST_LEN = 32, // SHA-256, HMAC-SHA256
+	VAULT_HEX_LEN = 2 * VAULT_DIGEST_LEN,
 };
 
 struct vault_key {
@@ -50,6 +51,7 @@ int vault_open(struct vault_sealer *s, uint64_t number, struct bytes aad, struct
 // SHA-256 of `a` followed by `b` (either may be empty).
 void vault_sha256(struct bytes a, struct bytes b, uint8_t out[VAULT_DIGEST_LEN]);
 void vault_hmac(const struct vault_key *key, struct bytes data, uint8_t out[VAULT_DIGEST_LEN]);
+void vault_hex(const uint8_t digest[VAULT_DIGEST_LEN], char out[static VAULT_HEX_LEN + 1]);
 bool vault_equal(const uint8_t *a, const uint8_t *b, size_t len); // in constant time
 
 #endif
