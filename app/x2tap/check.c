@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "iri_pdu.h"
 #include "orders.h"
 #include "vault.h"
@@ -174,19 +175,6 @@ static bool check_directory(const char *option, const char *path, uid_t user)
 	return there == 1 && check_owner(option, path, &s, user);
 }
 
-static void directory_of(const char *path, char out[PATH_MAX])
-{
-	const char *slash = strrchr(path, '/');
-	int len = slash ? (int)(slash - path) : 0;
-	snprintf(out, PATH_MAX, "%.*s",
-		slash == path ? 1
-		: len         ? len
-			      : 1,
-		len     ? path
-		: slash ? "/"
-			: ".");
-}
-
 // A file or directory that x2tap makes where it is missing.
 static bool check_place(const char *option, const char *path, bool is_directory, uid_t user)
 {
@@ -200,7 +188,7 @@ static bool check_place(const char *option, const char *path, bool is_directory,
 			is_directory ? "directory" : "file");
 		return false;
 	}
-	directory_of(path, parent);
+	file_directory(path, parent);
 	bool good = there == 1 ? check_owner(option, path, &s, user) : there == 0;
 	// What is in a directory can be replaced by whoever can write to that.
 	if (good && !(there == 1 && is_directory))

@@ -11,6 +11,7 @@
 
 #include "audit_format.h"
 #include "audit_tail.h"
+#include "file.h"
 #include "host_clock.h"
 
 enum {
@@ -336,15 +337,11 @@ static int check_owner(int fd, bool directory, const char *path, struct error *e
 static int open_directory(struct audit *a, const char *file, struct error *error)
 {
 	char path[PATH_MAX];
-	const char *slash = strrchr(file, '/');
-	const char *name = slash ? slash + 1 : file;
+	const char *name = file_name(file);
 	if (!*name || strlen(name) >= sizeof a->base || strlen(file) >= sizeof path)
 		return error_set(error, -EINVAL, "%s: no name for an audit log", file);
 	strcpy(a->base, name);
-	if (slash)
-		snprintf(path, sizeof path, "%.*s", (int)(slash - file) + 1, file);
-	else
-		strcpy(path, ".");
+	file_directory(file, path);
 	a->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (a->directory < 0)
 		return error_set(error, -errno, "%s: %s", path, strerror(errno));

@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "file.h"
+
 // --- one line -------------------------------------------------------------------------------------------------
 
 static bool integer_of(const json_t *value, uint64_t *out)
@@ -111,14 +113,13 @@ static bool next_file(struct audit_files *f)
 	while (f->next <= f->rotated_count && !f->failed) {
 		size_t i = f->next++;
 		bool is_log = i == f->rotated_count;
-		const char *slash = strrchr(f->file, '/');
 		char name[PATH_MAX];
 		struct stat st;
 		f->at = (struct log_place){is_log ? THE_LOG : f->rotated[i], 0};
 		if (is_log && f->log < 0)
 			return false;
 		if (!is_log)
-			audit_rotated_path(slash ? slash + 1 : f->file, f->rotated[i], name);
+			audit_rotated_path(file_name(f->file), f->rotated[i], name);
 		f->fd = is_log ? f->log
 		               : openat(f->directory, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 		if (f->fd < 0 || fstat(f->fd, &st)) {
@@ -195,8 +196,7 @@ void audit_files_consume(struct audit_files *f, size_t count)
 static void look_at_name(struct audit_files *f)
 {
 	char base[PATH_MAX];
-	const char *slash = strrchr(f->file, '/');
-	const char *name = slash ? slash + 1 : f->file, *dot = strrchr(name, '.');
+	const char *name = file_name(f->file), *dot = strrchr(name, '.');
 	snprintf(base, sizeof base, "%.*s", dot ? (int)(dot - name) : 0, name);
 	f->is_rotated = f->single && dot && audit_rotated_name(name, base, &f->name_first);
 }
@@ -204,11 +204,9 @@ static void look_at_name(struct audit_files *f)
 int audit_files_open(struct audit_files *f)
 {
 	char path[PATH_MAX];
-	const char *slash = strrchr(f->file, '/');
 	if (strlen(f->file) >= sizeof path)
 		return -ENAMETOOLONG;
-	snprintf(path, sizeof path, "%.*s", slash ? (int)(slash - f->file) + 1 : 2,
-		slash ? f->file : "./");
+	file_directory(f->file, path);
 	f->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (f->directory < 0)
 		return -errno;
@@ -220,8 +218,8 @@ int audit_files_open(struct audit_files *f)
 	if (f->log >= 0 && !S_ISREG(f->log_stat.st_mode))
 		return -EISDIR;
 	int r = f->single ? 0
-	                  : audit_rotated_list(f->directory, slash ? slash + 1 : f->file,
-				    &f->rotated, &f->rotated_count);
+	                  : audit_rotated_list(f->directory, file_name(f->file), &f->rotated,
+				    &f->rotated_count);
 	return r ? r : f->log < 0 && f->rotated_count == 0 ? -ENOENT : 0;
 }
 

@@ -1,16 +1,16 @@
 #include "file.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
-static ssize_t read_on(int fd, uint8_t *to, size_t room, off_t at, bool seeks)
+ssize_t file_read_at_by(file_pread *read_at, int fd, void *to, size_t room, off_t at)
 {
 	size_t done = 0;
 	while (done < room) {
-		ssize_t n = seeks ? pread(fd, to + done, room - done, at + (off_t)done)
-		                  : read(fd, to + done, room - done);
+		ssize_t n = read_at(fd, (uint8_t *)to + done, room - done, at + (off_t)done);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -22,12 +22,34 @@ static ssize_t read_on(int fd, uint8_t *to, size_t room, off_t at, bool seeks)
 	return (ssize_t)done;
 }
 
-ssize_t file_read(int fd, void *to, size_t room)
-{
-	return read_on(fd, to, room, 0, false);
-}
-
 ssize_t file_read_at(int fd, void *to, size_t room, off_t at)
 {
-	return read_on(fd, to, room, at, true);
+	return file_read_at_by(pread, fd, to, room, at);
+}
+
+// From where the file stands, as pipes want it.
+static ssize_t read_on(int fd, void *to, size_t room, off_t at)
+{
+	(void)at;
+	return read(fd, to, room);
+}
+
+ssize_t file_read(int fd, void *to, size_t room)
+{
+	return file_read_at_by(read_on, fd, to, room, 0);
+}
+
+void file_directory(const char *path, char out[static PATH_MAX])
+{
+	const char *slash = strrchr(path, '/');
+	if (!slash)
+		strcpy(out, ".");
+	else
+		snprintf(out, PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+const char *file_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
 }

@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "file.h"
+
 enum { NO_GROUP = -1 };
 
 enum client_state {
@@ -62,12 +64,9 @@ static int group_find(const char *option, const char *name, gid_t *out, struct e
 // Whoever can write to the directory could put a socket of his own in place of ours.
 static int check_directory(const char *path, struct error *error)
 {
-	char directory[sizeof((struct sockaddr_un *)NULL)->sun_path] = ".";
-	const char *slash = strrchr(path, '/');
-	if (slash)
-		snprintf(directory, sizeof directory, "%.*s",
-			slash == path ? 1 : (int)(slash - path), path);
+	char directory[PATH_MAX];
 	struct stat s;
+	file_directory(path, directory);
 	if (stat(directory, &s))
 		return error_set(error, -errno, "control socket: directory %s: %s: make it first",
 			directory, strerror(errno));

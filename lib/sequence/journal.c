@@ -175,10 +175,8 @@ static int take_file(int fd, const char *path, struct error *error)
 static int sync_directory(const char *path)
 {
 	char directory[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-	int len = slash ? (int)(slash - path) : 1;
-	snprintf(directory, sizeof directory, "%.*s", len, slash ? path : ".");
-	int fd = open(directory[0] ? directory : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	file_directory(path, directory);
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	int result = fsync(fd) == 0 ? 0 : -errno;

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
+
 int walk_init(struct walk *w, const struct spool_io *io)
 {
 	*w = (struct walk){.io = io, .fd = -1, .buffer = malloc(WALK_ROOM)};
@@ -37,23 +39,6 @@ void walk_seek(struct walk *w, uint64_t offset, uint32_t number)
 	w->number = number;
 }
 
-// Until `len` octets are there or the file ends; their count or a negative errno.
-static ssize_t read_at(struct walk *w, uint8_t *to, size_t len, uint64_t offset)
-{
-	size_t done = 0;
-	while (done < len) {
-		ssize_t n = w->io->pread(w->fd, to + done, len - done, (off_t)(offset + done));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		done += (size_t)n;
-	}
-	return (ssize_t)done;
-}
-
 int walk_open(struct walk *w, int directory, const struct segment_cipher *which,
 	const struct vault_key *kek, const uint8_t check[KEY_CHECK_LEN], enum header_state *state,
 	uint64_t *octets)
@@ -72,7 +57,7 @@ int walk_open(struct walk *w, int directory, const struct segment_cipher *which,
 		result = -EINVAL;
 	if (result == 0) {
 		*octets = (uint64_t)status.st_size;
-		ssize_t n = read_at(w, header, sizeof header, 0);
+		ssize_t n = file_read_at_by(w->io->pread, w->fd, header, sizeof header, 0);
 		result = n < 0 ? (int)n : n < (ssize_t)sizeof header ? -EBADMSG : 0;
 	}
 	if (result == 0) {
@@ -99,8 +84,8 @@ static bool have(struct walk *w, size_t len, uint64_t limit)
 	}
 	uint64_t left = limit - (w->base + w->fill);
 	size_t room = WALK_ROOM - w->fill;
-	ssize_t n = read_at(
-		w, w->buffer + w->fill, left < room ? (size_t)left : room, w->base + w->fill);
+	ssize_t n = file_read_at_by(w->io->pread, w->fd, w->buffer + w->fill,
+		left < room ? (size_t)left : room, (off_t)(w->base + w->fill));
 	if (n > 0)
 		w->fill += (size_t)n;
 	if (w->fill > w->used)

@@ -98,6 +98,45 @@ static void errors_are_told(void **state)
 	assert_int_equal(file_read_at(-1, got, sizeof got, 0), -EBADF);
 }
 
+static void directory_and_name_are_told_apart(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *path, *directory, *name;
+	} cases[] = {{"/var/log/x2tap/audit.jsonl", "/var/log/x2tap", "audit.jsonl"},
+		{"audit.jsonl", ".", "audit.jsonl"}, {"./a", ".", "a"}, {"/a", "/", "a"},
+		{"a/", "a", ""}, {"/", "/", ""}, {"", ".", ""}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char directory[PATH_MAX];
+		file_directory(cases[i].path, directory);
+		assert_string_equal(directory, cases[i].directory);
+		assert_string_equal(file_name(cases[i].path), cases[i].name);
+	}
+}
+
+static ssize_t one_octet_at_a_time(int fd, void *to, size_t room, off_t at)
+{
+	static unsigned calls;
+	if (calls++ % 2 == 0) {
+		errno = EINTR;
+		return -1;
+	}
+	return pread(fd, to, room ? 1 : 0, at);
+}
+
+static void another_pread_may_be_given(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/x2tap-file-XXXXXX", got[8];
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	unlink(path);
+	assert_int_equal(write(fd, "0123456789", 10), 10);
+	assert_int_equal(file_read_at_by(one_octet_at_a_time, fd, got, 4, 5), 4);
+	assert_memory_equal(got, "5678", 4);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -106,6 +145,8 @@ int main(void)
 		cmocka_unit_test(a_signal_ends_no_read),
 		cmocka_unit_test(a_place_is_read_without_moving),
 		cmocka_unit_test(errors_are_told),
+		cmocka_unit_test(directory_and_name_are_told_apart),
+		cmocka_unit_test(another_pread_may_be_given),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
