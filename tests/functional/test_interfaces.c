@@ -17,9 +17,10 @@ static void ip(const char *arguments)
 static int make_dataplane(void **state)
 {
 	struct fixture *f = calloc(1, sizeof *f);
-	// net_tap wants as many TX queues as RX queues, so it is one end of a pair.
+	// net_tap wants as many TX queues as RX queues, so it is one end of a pair. net_pcap1 is the other: at its end net_pcap closes a
+	// TX interface of its own only when the port has a TX queue.
 	static const char *const devices[][2] = {
-		{"net_pcap0", "net_tap0"}, {"net_af_packet0", NULL}, {"net_pcap1", NULL}};
+		{"net_pcap1", "net_tap0"}, {"net_af_packet0", NULL}, {"net_pcap0", NULL}};
 	assert_non_null(f);
 	f->config = (struct config){
 		.workers = 1,
