@@ -93,10 +93,14 @@ struct digest siphash128(const struct hash_key *key, struct bytes data)
 	return out;
 }
 
+uint64_t fnv1a_more(uint64_t hash, struct bytes data)
+{
+	for (size_t i = 0; i < data.len; i++)
+		hash = (hash ^ data.at[i]) * 0x100000001b3;
+	return hash;
+}
+
 uint64_t fnv1a(struct bytes data)
 {
-	uint64_t h = FNV1A_START;
-	for (size_t i = 0; i < data.len; i++)
-		h = (h ^ data.at[i]) * 0x100000001b3;
-	return h;
+	return fnv1a_more(FNV1A_START, data);
 }

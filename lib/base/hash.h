@@ -22,5 +22,7 @@ struct digest siphash128(const struct hash_key *key, struct bytes data);
 
 static const uint64_t FNV1A_START = 0xcbf29ce484222325;
 uint64_t fnv1a(struct bytes data);
+uint64_t fnv1a_more(
+	uint64_t hash, struct bytes data); // of what comes in pieces, from FNV1A_START on
 
 #endif

@@ -27,11 +27,23 @@ static void fnv1a_meets_the_published_vectors(void **state)
 	assert_true(fnv1a(bytes_of_text("foobar")) == 0x85944171f73967e8);
 }
 
+static void fnv1a_of_pieces_is_that_of_the_whole(void **state)
+{
+	(void)state;
+	const struct bytes whole = bytes_of_text("foobar");
+	for (size_t cut = 0; cut <= whole.len; cut++) {
+		uint64_t hash = fnv1a_more(FNV1A_START, bytes_of(whole.at, cut));
+		hash = fnv1a_more(hash, bytes_of(whole.at + cut, whole.len - cut));
+		assert_true(hash == 0x85944171f73967e8);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(siphash_meets_the_published_vectors),
 		cmocka_unit_test(fnv1a_meets_the_published_vectors),
+		cmocka_unit_test(fnv1a_of_pieces_is_that_of_the_whole),
 	};
 	return cmocka_run_group_tests_name("hash", tests, NULL, NULL);
 }
