@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "log.h"
 
 // What a load came to, handed from the helper thread to the control core.
@@ -127,6 +128,13 @@ void orders_free(struct orders *o)
 	free(o);
 }
 
+static struct target_table *table_of(
+	const struct orders *o, const struct target_set *set, struct error *error)
+{
+	return target_table_new(set, o->config->targets.capacity, &o->key, &o->numbering,
+		o->config->targets.match_outer, error);
+}
+
 static void load_targets(struct orders *o, struct load *l)
 {
 	struct target_rules rules = target_rules_of(o->config, &o->numbering);
@@ -147,8 +155,7 @@ static void load_targets(struct orders *o, struct load *l)
 	if (target_set_adopt(l->set, o->set, o->config->targets.capacity, &l->changes, &l->error) !=
 		0)
 		goto refuse;
-	l->table = target_table_new(l->set, o->config->targets.capacity, &o->key, &o->numbering,
-		o->config->targets.match_outer, &l->error);
+	l->table = table_of(o, l->set, &l->error);
 	if (l->table)
 		return;
 refuse:
@@ -157,22 +164,26 @@ refuse:
 	l->set = NULL;
 }
 
+// Of a file's octets and its end; what cannot be read counts as empty.
+static uint64_t file_fingerprint(uint64_t print, const char *path)
+{
+	uint8_t octets[4096];
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	for (ssize_t len; fd >= 0 && (len = file_read(fd, octets, sizeof octets)) > 0;)
+		print = fnv1a_more(print, bytes_of(octets, (size_t)len));
+	explicit_bzero(octets, sizeof octets); // of a private key
+	if (fd >= 0)
+		close(fd);
+	return fnv1a_more(print, bytes_of_text("\n-- end of file --\n"));
+}
+
 // Of all that a TLS context stands on, so that a reload without new certificates leaves the connections alone.
 static uint64_t tls_fingerprint(const struct tls_files *files)
 {
 	const char *const paths[] = {files->cert, files->key, files->ca, files->crl};
 	uint64_t print = FNV1A_START;
-	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-		uint8_t octets[4096];
-		int fd = paths[i] ? open(paths[i], O_RDONLY | O_CLOEXEC) : -1;
-		for (ssize_t len; fd >= 0 && (len = read(fd, octets, sizeof octets)) > 0;)
-			for (ssize_t at = 0; at < len; at++)
-				print = (print ^ octets[at]) * 0x100000001b3; // FNV-1a
-		print = (print ^ 0x100u) * 0x100000001b3; // the end of a file is no octet of one
-		explicit_bzero(octets, sizeof octets);    // of a private key
-		if (fd >= 0)
-			close(fd);
-	}
+	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+		print = file_fingerprint(print, paths[i]);
 	return print;
 }
 
@@ -367,8 +378,7 @@ struct target_table *orders_take_table(struct orders *o, struct error *error)
 	if (table)
 		return table;
 	struct target_set empty = {0};
-	return target_table_new(&empty, o->config->targets.capacity, &o->key, &o->numbering,
-		o->config->targets.match_outer, error);
+	return table_of(o, &empty, error);
 }
 
 const struct target_set *orders_in_force(const struct orders *o)
@@ -397,9 +407,7 @@ void orders_suspend(struct orders *o, struct dataplane *dataplane, bool suspende
 	struct target_set empty = {0};
 	if (o->suspended == suspended)
 		return;
-	struct target_table *table =
-		target_table_new(suspended ? &empty : o->set, o->config->targets.capacity, &o->key,
-			&o->numbering, o->config->targets.match_outer, &error);
+	struct target_table *table = table_of(o, suspended ? &empty : o->set, &error);
 	if (table)
 		publish(o, dataplane, table);
 	o->suspended = suspended || !table;
