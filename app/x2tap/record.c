@@ -422,6 +422,15 @@ void record_forgotten(struct record *r, uint64_t numbers)
 
 // --- spool segments -----------------------------------------------------------------------------------------------------
 
+static void begin_segment(
+	struct audit_line *line, const char *what, const struct uuid *destination, uint64_t number)
+{
+	audit_begin(line, "spool-segment");
+	audit_text(line, "what", what);
+	add_uuid(line, "did", destination);
+	audit_number(line, "segment", number);
+}
+
 void record_segment(struct record *r, const struct uuid *destination, enum spool_event what,
 	uint64_t number, uint64_t records)
 {
@@ -430,10 +439,7 @@ void record_segment(struct record *r, const struct uuid *destination, enum spool
 		[SPOOL_SEGMENT_FOUND] = "found"};
 	segments_note(r->segments, destination, what, number);
 	struct audit_line line;
-	audit_begin(&line, "spool-segment");
-	audit_text(&line, "what", names[what]);
-	add_uuid(&line, "did", destination);
-	audit_number(&line, "segment", number);
+	begin_segment(&line, names[what], destination, number);
 	audit_number(&line, "records", records);
 	tell(r, &line);
 }
@@ -442,10 +448,7 @@ static void tell_segment(
 	struct record *r, const char *what, const struct uuid *destination, uint64_t number)
 {
 	struct audit_line line;
-	audit_begin(&line, "spool-segment");
-	audit_text(&line, "what", what);
-	add_uuid(&line, "did", destination);
-	audit_number(&line, "segment", number);
+	begin_segment(&line, what, destination, number);
 	tell(r, &line);
 }
 

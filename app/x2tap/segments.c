@@ -1,7 +1,10 @@
 #include "segments.h"
 
-#include <stdio.h>
+#include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
+
+static const char SEGMENT_EVENT[] = "spool-segment";
 
 struct place {
 	struct uuid destination;
@@ -45,48 +48,35 @@ static void forget(struct segments *s, const struct uuid *destination, uint64_t 
 			s->list[i--] = s->list[--s->count];
 }
 
-// The value behind "key": up to the next comma or brace; the lines are of our own writing, and verified by their chain.
-static struct bytes value_of(struct bytes line, const char *key)
+static bool is_expected(const char *what)
 {
-	char wanted[32];
-	int len = snprintf(wanted, sizeof wanted, "\"%s\":", key);
-	const uint8_t *at = memmem(line.at, line.len, wanted, (size_t)len);
-	if (!at)
-		return bytes_of(NULL, 0);
-	struct bytes rest = bytes_slice(line, (size_t)(at - line.at) + (size_t)len, line.len);
-	size_t end = 0;
-	while (end < rest.len && rest.at[end] != ',' && rest.at[end] != '}')
-		end++;
-	struct bytes value = bytes_slice(rest, 0, end);
-	if (value.len >= 2 && value.at[0] == '"')
-		value = bytes_slice(value, 1, value.len - 2);
-	return value;
+	return strcmp(what, "opened") == 0 || strcmp(what, "found") == 0 ||
+	       strcmp(what, "left") == 0;
 }
 
-static bool is_text(struct bytes value, const char *text)
+static void read_members(struct segments *s, const json_t *line)
 {
-	return bytes_equal(value, bytes_of_text(text));
-}
-
-static uint64_t number_of(struct bytes value)
-{
-	uint64_t number = 0;
-	for (size_t i = 0; i < value.len && ascii_is_digit(value.at[i]); i++)
-		number = number * 10 + (value.at[i] - '0');
-	return number;
+	struct uuid destination;
+	const char *event = json_string_value(json_object_get(line, "event"));
+	const char *what = json_string_value(json_object_get(line, "what"));
+	const char *did = json_string_value(json_object_get(line, "did"));
+	const json_t *number = json_object_get(line, "segment");
+	if (!event || strcmp(event, SEGMENT_EVENT) != 0 || !what || !did ||
+		!uuid_parse(bytes_of_text(did), &destination) || !json_is_integer(number))
+		return;
+	forget(s, &destination, (uint64_t)json_integer_value(number));
+	if (is_expected(what))
+		expect(s, &destination, (uint64_t)json_integer_value(number));
 }
 
 void segments_read(struct segments *s, struct bytes line)
 {
-	struct uuid destination;
-	if (!s || !is_text(value_of(line, "event"), "spool-segment") ||
-		!uuid_parse(value_of(line, "did"), &destination))
+	// Lines about tasks are not taken apart: the parser does not wipe what it frees.
+	if (!s || !memmem(line.at, line.len, SEGMENT_EVENT, sizeof SEGMENT_EVENT - 1))
 		return;
-	uint64_t number = number_of(value_of(line, "segment"));
-	struct bytes what = value_of(line, "what");
-	forget(s, &destination, number);
-	if (is_text(what, "opened") || is_text(what, "found") || is_text(what, "left"))
-		expect(s, &destination, number);
+	json_t *object = json_loadb((const char *)line.at, line.len, 0, NULL);
+	read_members(s, object);
+	json_decref(object);
 }
 
 void segments_note(

@@ -92,12 +92,30 @@ static void a_segment_that_is_erased_while_its_spool_opens_is_not_missing(void *
 	segments_free(s);
 }
 
+static void members_may_stand_in_any_order_and_with_spaces(void **state)
+{
+	(void)state;
+	struct told told = {.count = 0};
+	struct segments *s = segments_new();
+	segments_read(s, bytes_of_text("{ \"segment\": 9, \"note\": \"\\\"segment\\\":8, }\", "
+				       "\"did\": \"19867c20-8c94-473e-b9bd-8b72b7b05fd4\", "
+				       "\"what\": \"opened\", \"event\": \"spool-segment\" }"));
+	segments_missing(s, NULL, note, &told);
+	assert_int_equal(told.count, 1);
+	assert_int_equal(told.numbers[0], 9);
+	segments_free(s);
+}
+
 static void other_lines_are_passed_over(void **state)
 {
 	(void)state;
 	static const char *const lines[] = {"", "{}", "{\"event\":\"start\"}",
 		"{\"event\":\"spool-segment\"}", "{\"event\":\"spool-segment\",\"did\":\"x\"}",
-		"{\"event\":\"spool-segment\",\"what\":\"opened\",\"did\":\""};
+		"{\"event\":\"spool-segment\",\"what\":\"opened\",\"did\":\"",
+		"{\"event\":\"outage\",\"text\":\"spool-segment\",\"what\":\"opened\","
+		"\"did\":\"19867c20-8c94-473e-b9bd-8b72b7b05fd4\",\"segment\":1}",
+		"{\"event\":\"spool-segment\",\"what\":\"opened\","
+		"\"did\":\"19867c20-8c94-473e-b9bd-8b72b7b05fd4\",\"segment\":\"1\"}"};
 	struct told told = {.count = 0};
 	struct segments *s = segments_new();
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
@@ -113,6 +131,7 @@ int main(void)
 		cmocka_unit_test(what_was_found_or_opened_and_not_erased_must_be_there),
 		cmocka_unit_test(destinations_are_apart_and_what_was_left_is_still_expected),
 		cmocka_unit_test(a_segment_that_is_erased_while_its_spool_opens_is_not_missing),
+		cmocka_unit_test(members_may_stand_in_any_order_and_with_spaces),
 		cmocka_unit_test(other_lines_are_passed_over),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
