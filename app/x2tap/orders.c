@@ -164,17 +164,20 @@ refuse:
 	l->set = NULL;
 }
 
-// Of a file's octets and its end; what cannot be read counts as empty.
+// Of a file's octets and their number, so that none can pass for the next file's; what cannot be read counts as empty.
 static uint64_t file_fingerprint(uint64_t print, const char *path)
 {
 	uint8_t octets[4096];
+	uint64_t count = 0;
 	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	for (ssize_t len; fd >= 0 && (len = file_read(fd, octets, sizeof octets)) > 0;)
+	for (ssize_t len; fd >= 0 && (len = file_read(fd, octets, sizeof octets)) > 0;) {
 		print = fnv1a_more(print, bytes_of(octets, (size_t)len));
+		count += (uint64_t)len;
+	}
 	explicit_bzero(octets, sizeof octets); // of a private key
 	if (fd >= 0)
 		close(fd);
-	return fnv1a_more(print, bytes_of_text("\n-- end of file --\n"));
+	return fnv1a_more(print, bytes_of(&count, sizeof count));
 }
 
 // Of all that a TLS context stands on, so that a reload without new certificates leaves the connections alone.
