@@ -18,6 +18,8 @@ enum {
 	IDLE_WAIT_MS = 1,    // how long an event may wait in its ring while nothing else happens
 	TICK_MS = 50,
 	FAULT_CHECK_MS = 500,
+	LONGEST_TURN_MS =
+		100, // what one turn may add to a wait: in a longer one we were held up, and nobody could get through to us
 	DELIVERY_POLLFDS = DELIVERY_FDS_EACH * 2 * CONFIG_MAX_DESTINATIONS, // and as many sets
 	MAX_POLLFDS = DELIVERY_POLLFDS + CONTROL_MAX_CLIENTS + 2,
 };
@@ -288,18 +290,58 @@ static unsigned turn(struct core *core, uint64_t *next_tick_ms, uint64_t *next_c
 	return events;
 }
 
-struct idle_watch {
-	uint64_t received, quiet_since_ms, turns;
+// Time in which this thread had its turns. Who waits for others goes by it: it does not pass while the whole host stands still,
+// or while there is no CPU for us.
+struct waiting {
+	uint64_t seen_ms, waited_ms;
 };
 
-// Whether no frame and no event came for `for_ms`, though every worker looked: on few cores one may wait long for its turn.
+static struct waiting waiting_from_now(void)
+{
+	return (struct waiting){.seen_ms = host_monotonic_ms()};
+}
+
+// To be called every turn.
+static uint64_t waited_ms(struct waiting *w)
+{
+	uint64_t now = host_monotonic_ms(), turn_ms = now - w->seen_ms;
+	w->seen_ms = now;
+	w->waited_ms += turn_ms < LONGEST_TURN_MS ? turn_ms : LONGEST_TURN_MS;
+	return w->waited_ms;
+}
+
+struct idle_watch {
+	uint64_t received;
+	struct waiting quiet;
+	uint64_t turns[CONFIG_MAX_WORKERS]; // each worker's own, when it was last not quiet
+};
+
+static void begin_quiet(struct core *core, struct idle_watch *watch)
+{
+	watch->received = dataplane_received(core->dataplane);
+	watch->quiet = waiting_from_now();
+	for (unsigned w = 0; w < dataplane_worker_count(core->dataplane); w++)
+		watch->turns[w] = dataplane_worker_turns(core->dataplane, w);
+}
+
+// On few cores a worker may wait long for its turn, with a frame in its hands or its queue full. The first turn from now on may
+// have begun before.
+static bool have_all_looked(const struct core *core, const struct idle_watch *watch)
+{
+	for (unsigned w = 0; w < dataplane_worker_count(core->dataplane); w++)
+		if (dataplane_worker_turns(core->dataplane, w) < watch->turns[w] + 2)
+			return false;
+	return true;
+}
+
+// Whether no frame and no event came for `for_ms`, nothing is on its way between workers, and every worker looked.
 static bool is_quiet(struct core *core, struct idle_watch *watch, unsigned events, uint64_t for_ms)
 {
-	uint64_t now = host_monotonic_ms(), received = dataplane_received(core->dataplane);
-	uint64_t turns = dataplane_turns(core->dataplane);
-	if (events > 0 || received != watch->received)
-		*watch = (struct idle_watch){received, now, turns};
-	return now - watch->quiet_since_ms >= for_ms && turns >= watch->turns + 2;
+	bool moved = events > 0 || dataplane_received(core->dataplane) != watch->received ||
+	             dataplane_is_handing_over(core->dataplane);
+	if (moved)
+		begin_quiet(core, watch);
+	return waited_ms(&watch->quiet) >= for_ms && have_all_looked(core, watch);
 }
 
 static bool all_taken(struct core *core)
@@ -318,9 +360,9 @@ static enum core_end stop_in_order(struct core *core, uint64_t patience_ms)
 	dataplane_stop(core->dataplane);
 	while (!dataplane_stopped(core->dataplane) || !all_taken(core))
 		turn(core, &next_tick_ms, &next_check_ms);
-	uint64_t end_ms = host_monotonic_ms() + patience_ms;
+	struct waiting waiting = waiting_from_now();
 	delivery_stop(core->delivery);
-	while (!delivery_stopped(core->delivery) && host_monotonic_ms() < end_ms)
+	while (!delivery_stopped(core->delivery) && waited_ms(&waiting) < patience_ms)
 		turn(core, &next_tick_ms, &next_check_ms);
 	if (delivery_idle(core->delivery))
 		return CORE_END_DELIVERED;
@@ -417,7 +459,8 @@ enum core_end core_run(struct core *core, uint64_t until_idle_ms)
 	enum { GOODBYE_MS = 200 }; // for connections to be closed properly once the time is over
 	uint64_t next_tick_ms = 0, next_check_ms = 0;
 	uint64_t patience_ms = core->config->shutdown_timeout_ms;
-	struct idle_watch watch = {0, host_monotonic_ms(), 0};
+	struct idle_watch watch;
+	begin_quiet(core, &watch);
 	for (;;) {
 		unsigned events = turn(core, &next_tick_ms, &next_check_ms);
 		apply_orders(core);
@@ -428,7 +471,7 @@ enum core_end core_run(struct core *core, uint64_t until_idle_ms)
 			continue;
 		if (delivery_idle(core->delivery))
 			break;
-		if (host_monotonic_ms() - watch.quiet_since_ms >= until_idle_ms + patience_ms) {
+		if (watch.quiet.waited_ms >= until_idle_ms + patience_ms) {
 			patience_ms = GOODBYE_MS; // it has been waited for already
 			break;
 		}

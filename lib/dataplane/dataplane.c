@@ -409,10 +409,13 @@ uint64_t dataplane_worker_turns(const struct dataplane *d, unsigned worker)
 	return atomic_load_explicit(&d->workers[worker]->turns, memory_order_relaxed);
 }
 
-uint64_t dataplane_turns(const struct dataplane *d)
+bool dataplane_is_handing_over(const struct dataplane *d)
 {
-	uint64_t least = UINT64_MAX;
-	for (unsigned i = 0; i < d->worker_count; i++)
-		least = RTE_MIN(least, dataplane_worker_turns(d, i));
-	return least;
+	for (unsigned from = 0; from < d->worker_count; from++)
+		for (unsigned to = 0; to < d->worker_count; to++)
+			for (unsigned kind = 0; kind < PARCEL_KINDS && from != to; kind++)
+				if (record_ring_used(d->workers[from]->outbound[to].rings[kind]) >
+					0)
+					return true;
+	return false;
 }

@@ -82,8 +82,8 @@ void dataplane_totals(const struct dataplane *d, struct dataplane_totals *out);
 uint64_t dataplane_received(const struct dataplane *d); // frames, over all ports
 // How often a worker looked at all of its queues: while it runs, a number that stays as it is tells of one that hangs.
 uint64_t dataplane_worker_turns(const struct dataplane *d, unsigned worker);
-// The same of the worker that had the least time.
-uint64_t dataplane_turns(const struct dataplane *d);
+// Whether anything is on its way from one worker to another.
+bool dataplane_is_handing_over(const struct dataplane *d);
 
 // Interfaces of the kernel that traffic ports stand on (net_af_packet, net_pcap, net_tap, mlx5 and others that tell theirs): what
 // x2tap itself sends must not leave there. Names are looked up at each call, for an interface may go and come again.
