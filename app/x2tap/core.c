@@ -18,8 +18,7 @@ enum {
 	IDLE_WAIT_MS = 1,    // how long an event may wait in its ring while nothing else happens
 	TICK_MS = 50,
 	FAULT_CHECK_MS = 500,
-	LONGEST_TURN_MS =
-		100, // what one turn may add to a wait: in a longer one we were held up, and nobody could get through to us
+	LONGEST_TURN_MS = 100, // what one may add to a wait: in a longer one we were held up
 	DELIVERY_POLLFDS = DELIVERY_FDS_EACH * 2 * CONFIG_MAX_DESTINATIONS, // and as many sets
 	MAX_POLLFDS = DELIVERY_POLLFDS + CONTROL_MAX_CLIENTS + 2,
 };

@@ -150,9 +150,11 @@ void report_status(const struct core *core, enum control_role role, struct text 
 		up_s, dataplane_worker_count(core->dataplane));
 	add_string(out, "nfid", core->config->nfid);
 	if (role == CONTROL_LI)
-		text_add(out, ",\"generation\":%u,\"tasks\":%zu,\"task_capacity\":%u",
-			orders_generation(core->orders), orders_in_force(core->orders)->task_count,
-			core->config->targets.capacity);
+		text_add(out,
+			",\"generation\":%u,\"with_all_workers\":%s,\"tasks\":%zu,\"task_capacity\":%u",
+			orders_generation(core->orders),
+			dataplane_is_published(core->dataplane) ? "true" : "false",
+			orders_in_force(core->orders)->task_count, core->config->targets.capacity);
 	add_ports(core, out);
 	if (role == CONTROL_LI)
 		add_destinations(core, out);

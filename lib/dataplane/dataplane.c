@@ -289,6 +289,11 @@ void dataplane_publish(struct dataplane *d, struct target_table *table)
 	d->retired[d->retired_count++] = (struct retired){old, rte_rcu_qsbr_start(d->rcu)};
 }
 
+bool dataplane_is_published(const struct dataplane *d)
+{
+	return d->retired_count == 0;
+}
+
 void dataplane_tick(struct dataplane *d)
 {
 	frame_clock_adjust(&d->clock);
@@ -414,8 +419,7 @@ bool dataplane_is_handing_over(const struct dataplane *d)
 	for (unsigned from = 0; from < d->worker_count; from++)
 		for (unsigned to = 0; to < d->worker_count; to++)
 			for (unsigned kind = 0; kind < PARCEL_KINDS && from != to; kind++)
-				if (record_ring_used(d->workers[from]->outbound[to].rings[kind]) >
-					0)
+				if (record_ring_used(d->workers[from]->outbound[to].rings[kind]))
 					return true;
 	return false;
 }

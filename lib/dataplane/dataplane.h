@@ -64,6 +64,8 @@ void dataplane_free(struct dataplane *d); // stops and closes the ports
 int dataplane_start(struct dataplane *d, struct target_table *table, struct error *error);
 // Publishes a table, which dataplane takes over; the one before is freed once every worker has passed a quiescent point.
 void dataplane_publish(struct dataplane *d, struct target_table *table);
+// Whether every worker was seen to go by the last table, as of the last tick.
+bool dataplane_is_published(const struct dataplane *d);
 // Housekeeping: frees retired tables, keeps the frame clock to CLOCK_REALTIME. Call at least every 100 ms.
 void dataplane_tick(struct dataplane *d);
 
