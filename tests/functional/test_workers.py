@@ -3,10 +3,13 @@
 net_af_packet."""
 
 import subprocess
+import time
 
 import craft
 import decode
+import hold
 import iri
+import load
 import packets
 import pcap
 import wire
@@ -237,6 +240,68 @@ for ports, workers in ((1, 1), (1, 2), (1, 4), (2, 2), (4, 4), (4, 2), (2, 4)):
     add_split(ports, workers)
 for ports, workers in ((1, 1), (2, 2), (4, 4), (4, 2)):
     add_torn(ports, workers)
+
+
+# --- a worker that gets no CPU ---------------------------------------------------------------------------------------
+
+
+TRIES = 5  # to hold up both in time
+
+
+def hold_both(tap, held):
+    """Holds up worker 0 after it has polled its empty queues for a while, and worker 1 before it has read a frame. Returns their threads."""
+    x2.wait_for("x2tap to have its ports and no worker yet, since orders come first", tap.socket.exists)
+    threads = [hold.worker_thread(tap.process, lcore) for lcore in (1, 2)]
+    held.hold(threads[1])
+    # Worker 0 is launched first, and then polls as fast as it can; EAL waits for worker 1 until that goes on.
+    x2.wait_for("worker 0 to poll", lambda: hold.cpu_time(tap.process, threads[0]) > 5)
+    held.hold(threads[0])
+    return threads
+
+
+def hold_up(frames, directory, held):
+    """How many of the frames were received while worker 0 stood still; then all must be as ever. All of them: it was too late."""
+    # Worker 1 polls the end that the frames come from, worker 0 the other one.
+    capture, silence, out, back = (directory / f"{name}.pcap" for name in ("in", "silence", "out", "back"))
+    pcap.write(capture, frames)
+    pcap.write(silence, [])
+    vdevs = [f"net_pcap0,rx_pcap={silence},tx_pcap={out}", f"net_pcap1,rx_pcap={capture},tx_pcap={back}"]
+    ports = [{"pair": ["net_pcap0", "net_pcap1"], "ipid": x2.IPID, "pace": "lossless"}]
+    mf = x2.Mf(directory)
+    tap = x2.Tap(directory, [x2.task([{"sipUri": ALICE}])], {x2.DID: mf}, 2, vdevs, ports).start("--until-idle", "0.1")
+    idle, reader = hold_both(tap, held)
+    held.release(reader)
+
+    def received():
+        return tap.ask("status")["ports"][1]["received"]
+
+    def stands_still():
+        before = received()
+        time.sleep(1)  # several times as long as it is to be idle
+        return before > 0 and received() == before
+
+    x2.wait_for("the ring to worker 0 to fill", stands_still)
+    meanwhile = received()
+    held.release(idle)
+    equal(x2.finish(tap.process), 0, f"x2tap: {tap.said()[-2000:]}")
+    equal(mf.stop(), 0, f"x2mf: {x2.said(mf.process)}")
+    came = [frame.octets for frame in pcap.read(out)[0]]
+    equal(len(came), len(frames), f"frames forwarded, {meanwhile} of them while worker 0 stood still")
+    assert came == [frame.octets for frame in frames], "other frames were forwarded"
+    equal(len(mf.iri()), len(frames), "PDUs")
+    return meanwhile
+
+
+@case("--until-idle: a run over a file does not end while the worker to which another hands over gets no CPU")
+def _():
+    frames = load.calls(("calls-ipv4",), 12000, STEP_NS // 100)
+    for _ in range(TRIES):
+        with x2.workspace() as directory, hold.Held() as held:
+            meanwhile = hold_up(frames, directory, held)
+        say(f"{meanwhile} of {len(frames)} frames were received while worker 0 stood still")
+        if meanwhile < len(frames):
+            return
+    raise AssertionError("nothing ever had to wait for worker 0")
 
 
 # --- through other drivers -----------------------------------------------------------------------------------------
