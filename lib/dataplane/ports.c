@@ -328,6 +328,25 @@ static void warn_of_fragments(const struct side *side, const struct rte_eth_dev_
 	warn(line);
 }
 
+// A packet socket hears every interface until it is bound, and DPDK's driver makes its ring before it binds: what came in those
+// moments may be of another link, and would go back to where it came from. Nothing is received before this either way.
+static void discard_early(const struct port *port, const struct rte_eth_dev_info *info)
+{
+	enum { MOST = 65536 }; // frames, more than rings usually hold: a link goes on meanwhile
+	struct rte_mbuf *burst[BURST];
+	uint16_t count;
+	if (strcmp(info->driver_name, "net_af_packet") != 0)
+		return;
+	for (uint16_t q = 0; q < port->rx_queues; q++) {
+		for (unsigned total = 0; total < MOST; total += count) {
+			count = rte_eth_rx_burst(port->id, q, burst, BURST);
+			rte_pktmbuf_free_bulk(burst, count);
+			if (count == 0)
+				break;
+		}
+	}
+}
+
 int ports_open(struct dataplane *d, const struct config *config, void (*warn)(const char *line),
 	struct error *error)
 {
@@ -367,6 +386,8 @@ int ports_open(struct dataplane *d, const struct config *config, void (*warn)(co
 		for (uint16_t q = 0; q < sides[i].port->rx_queues; q++)
 			add_path(d, &sides[i], i, &info[i], q);
 	}
+	for (size_t i = 0; i < count; i++)
+		discard_early(sides[i].port, &info[i]);
 	return 0;
 }
 
