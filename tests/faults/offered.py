@@ -1,5 +1,6 @@
 """The load: calls and the registrations of one telephone, sent from the caller's end and recorded at the callee's."""
 
+import os
 import re
 
 import decode
@@ -40,8 +41,13 @@ def prepare(directory, count):
     return path
 
 
+class Ended(AssertionError):
+    """There was no more to send before the row was over."""
+
+
 class Load:
-    """A running load. After stop(): `sent` and `arrived`, frames with the times at which they went and came."""
+    """A running load. After stop(): `sent` and `arrived`, frames with the times at which they went and came; when a frame was sent
+    lies between its time_ns and its sent_ns."""
 
     def __init__(self, topology, directory, capture, rate):
         self.topology, self.capture, self.rate = topology, capture, rate
@@ -59,13 +65,22 @@ class Load:
         if self.sent is not None:
             return
         if self.sender.poll() is not None:
-            raise AssertionError(f"the load has ended before the faults did: {x2.said(self.sender)[-500:]}")
+            raise Ended(f"the load has ended before the faults did: {x2.said(self.sender)[-500:]}")
         x2.stop(self.sender)
-        times = [int(line) for line in self.log.read_text().split()]
+        times = [tuple(map(int, line.split())) for line in self.log.read_text().splitlines()]
         frames, _ = pcap.read(self.capture)
         self.sent = frames[: len(times)]
-        for frame, when in zip(self.sent, times):
-            frame.time_ns = when
+        for frame, (before, after) in zip(self.sent, times):
+            frame.time_ns, frame.sent_ns = before, after
+
+    def last_has_arrived(self):
+        """After stop_sending(): whether the frame that was sent last is at the other end, and with it all that x2tap forwards."""
+        if not self.sent:
+            return True
+        last = self.sent[-1].octets
+        with open(self.record, "rb") as record:
+            record.seek(max(0, record.seek(0, os.SEEK_END) - len(last)))
+            return record.read() == last
 
     def stop(self):
         self.stop_sending()

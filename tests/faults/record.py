@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""record.py DEVICE CAPTURE: keeps the frames of our load that a device receives, until SIGTERM."""
+"""record.py DEVICE CAPTURE: keeps the frames of our load that a device receives, each as it comes, until SIGTERM."""
 
 import signal
 import socket
@@ -14,8 +14,8 @@ SO_RCVBUFFORCE = 33
 
 ended = []
 signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
-frames = []
-with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003)) as wire:
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003)) as wire, open(sys.argv[2], "wb", buffering=0) as capture:
+    pcap.begin(capture)
     wire.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM)
     wire.bind((sys.argv[1], 0x0003))
     wire.settimeout(0.1)
@@ -28,5 +28,4 @@ with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003)) as w
                 break
             continue
         if kind != socket.PACKET_OUTGOING and octets[:12] == ETHERNET_ADDRESSES:
-            frames.append(pcap.Frame(len(frames) + 1, time.time_ns(), octets))
-pcap.write(sys.argv[2], frames)
+            pcap.append(capture, time.time_ns(), octets)

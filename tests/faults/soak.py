@@ -31,7 +31,6 @@ TURN, RELOAD = 10, 60  # seconds between lines, between reloads
 FRAMES, EVENT_RING_KIB = 32768, 65536
 # A tap has cores of its own; here it shares two with generator and MF, so it goes first.
 FIRST = ["nice", "-n", "-15"]
-RING = f"framesz=2048,framecnt={FRAMES}"
 GROWTH = 8 << 20  # octets over the whole soak that are no growth: what the kernel counts in coarse steps
 SETTLED = 0.2  # of the soak after which memory must not grow any more
 DESTINATION = {"keepalive_interval": "1s", "keepalive_timeout": "20s", "queue_mib": 64}
@@ -113,10 +112,9 @@ class Soak:
             durable["spool"]["directory"] = state / "spool"
             (state / "spool").mkdir(mode=0o700)
         w = self.w
-        vdevs = [f"{vdev},{RING}" for vdev in w.vdevs()]
-        ports = [{**port, "rx_descriptors": FRAMES} for port in w.ports()]
         self.tap = x2.Tap(
-            state, [offered.TASK], {x2.DID: self.mf.port}, 1, vdevs, ports, inside=[*w.inside(w.tap), *FIRST],
+            state, [offered.TASK], {x2.DID: self.mf.port}, 1, w.vdevs(frames=FRAMES), w.ports(frames=FRAMES),
+            inside=[*w.inside(w.tap), *FIRST],
             destination=DESTINATION, event_ring_kib=EVENT_RING_KIB, **{**durable, "tls": tls},
         )  # fmt: skip
         self.state = state

@@ -41,14 +41,22 @@ def read(path):
     return frames, link_type
 
 
+def begin(file):
+    """What an Ethernet pcap file with microseconds begins with."""
+    file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, ETHERNET))
+
+
+def append(file, time_ns, octets):
+    seconds, rest = divmod(time_ns, 10**9)
+    file.write(struct.pack("<IIII", seconds, rest // 1000, len(octets), len(octets)) + octets)
+
+
 def write(path, frames):
-    """Writes frames (anything with time_ns and octets) as an Ethernet pcap file with microseconds."""
+    """Writes frames (anything with time_ns and octets)."""
     with open(path, "wb") as file:
-        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, ETHERNET))
+        begin(file)
         for frame in frames:
-            seconds, rest = divmod(frame.time_ns, 10**9)
-            file.write(struct.pack("<IIII", seconds, rest // 1000, len(frame.octets), len(frame.octets)))
-            file.write(frame.octets)
+            append(file, frame.time_ns, frame.octets)
 
 
 def udp_frame(source, destination, source_port, destination_port, payload):

@@ -149,9 +149,8 @@ class Play:
             self.start_mf(name)
         self.tap = x2.Tap(
             self.directory, [], {self.ids[name]: self.files[name][0][0] for name in self.mfs}, 1,
-            [vdev + ",framecnt=4096" for vdev in self.wire.vdevs()],  # so that no frame is missed where CPUs are short
-            self.wire.ports(), inside=self.wire.inside(self.wire.tap), destination=DESTINATION,
-            sets={"failover_after": "400ms", "return_after": "1s"},
+            self.wire.vdevs(frames=4096), self.wire.ports(frames=4096), inside=self.wire.inside(self.wire.tap),
+            destination=DESTINATION, sets={"failover_after": "400ms", "return_after": "1s"},
         )  # fmt: skip
         first = self.next_orders()
         self.write(first)

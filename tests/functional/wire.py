@@ -15,6 +15,9 @@ import x2tap_test as x2
 
 HERE = pathlib.Path(__file__).resolve().parent
 CALLER, CALLEE = 10, 20
+# Frames that the kernel keeps for x2tap while there is no CPU for it: some seconds of load. x2tap is told, so that it does not take
+# itself for behind before they are all there.
+FRAMES = 2048
 
 
 def ip(*arguments):
@@ -54,15 +57,17 @@ class Wire:
         for namespace in (self.caller, self.tap, self.callee):
             subprocess.run(["ip", "netns", "del", namespace], capture_output=True)
 
-    def vdevs(self, driver="net_af_packet"):
+    def vdevs(self, driver="net_af_packet", frames=FRAMES):
         """The two ends as DPDK devices. Behind net_af_packet the kernel puts IPv4 fragments together (DPDK asks for it: its
         sockets are a PACKET_FANOUT_FLAG_DEFRAG group) and the whole is too long to go on, so what is to cross in fragments
         needs net_pcap, which is slower."""
-        arguments = {"net_af_packet": "iface={0}", "net_pcap": "rx_iface_in={0},tx_iface={0}"}[driver]
+        arguments = {
+            "net_af_packet": f"iface={{0}},framesz=2048,framecnt={frames}", "net_pcap": "rx_iface_in={0},tx_iface={0}"
+        }[driver]  # fmt: skip
         return [f"{driver}{number},{arguments.format(end)}" for number, end in enumerate("ab")]
 
-    def ports(self, driver="net_af_packet"):
-        return [{"pair": [f"{driver}0", f"{driver}1"], "ipid": x2.IPID}]
+    def ports(self, driver="net_af_packet", frames=FRAMES):
+        return [{"pair": [f"{driver}0", f"{driver}1"], "ipid": x2.IPID, "rx_descriptors": frames}]
 
     def add_host(self, namespace, number):
         """One more host behind an end, .number: those of one end do not talk to each other over the wire."""
