@@ -6,6 +6,7 @@ for tasks of somebody else. With arguments: only the cases whose name holds one 
 """
 
 import json
+import os
 
 import decode
 import iri
@@ -68,15 +69,21 @@ def run(path, content, workers):
         if "match_outer" in content:
             tap.content["targets"]["match_outer"] = content["match_outer"]
         tap.write_config()
-        tap.run("--until-idle", "0.2")
-        problems = content.get("x2mf_problems", 0)
-        code = 1 if problems else 0
-        equal(mf.stop(), code, f"x2mf, which counts numbers and looks at every octet: {x2.said(mf.process)}")
-        same_frames(frames, out)
-        same_frames([], back)
-        difference = iri.first_difference(wanted, mf.iri(problems))
-        if difference:
-            raise AssertionError(difference)
+        try:
+            tap.run("--until-idle", "0.2")
+            problems = content.get("x2mf_problems", 0)
+            code = 1 if problems else 0
+            equal(mf.stop(), code, f"x2mf, which counts numbers and looks at every octet: {x2.said(mf.process)}")
+            same_frames(frames, out)
+            same_frames([], back)
+            difference = iri.first_difference(wanted, mf.iri(problems))
+            if difference:
+                raise AssertionError(difference)
+        except AssertionError as reason:
+            octets = out.stat().st_size if out.exists() else 0
+            found = f"x2mf got {len(mf.iri(None))} of {len(wanted)} PDUs; {octets} octets of {len(frames)} frames were forwarded"
+            lines = [*tap.said().splitlines()[-5:], *x2.said(mf.process).splitlines()[-3:]]
+            raise AssertionError("\n".join([str(reason), found, f"load average {os.getloadavg()[0]:.1f}", *lines])) from None
         say(f"{len(frames)} frames, {len(wanted)} PDUs")
 
 
