@@ -72,6 +72,8 @@ static inline bool tunnel_enter(struct encapsulation *outer, enum scope_kind kin
 	if (outer->tunnels == PACKET_MAX_TUNNELS)
 		return false;
 	outer->tunnels++;
+	if (kind != SCOPE_MPLS)
+		outer->user_tunnels++;
 	scope_mix(outer, kind, id);
 	return true;
 }
@@ -116,6 +118,8 @@ static inline struct step ethertype_open(
 		type = read_be16(r);
 		if (r->overrun)
 			return step_end(PACKET_TRUNCATED);
+		if (outer->scope == 0) // behind a tag, or inside of anything, it is not
+			outer->vlan = control & 0x0fff;
 		scope_mix(outer, SCOPE_VLAN, control & 0x0fff);
 	}
 	struct bytes rest = reader_rest(r);

@@ -30,8 +30,15 @@ enum ip_protocol { // IANA protocol numbers
 	PROTOCOL_ETHERNET = 143,
 };
 
-// Most frames are plain. packet_parse() has in itself what these need, so that they cost neither calls nor steps in memory.
+// Most frames are plain. packet_look() has in itself what these need, so that they cost neither calls nor steps in memory.
 #define ON_EVERY_FRAME inline __attribute__((always_inline))
+
+// How much of `struct packet` is filled in. Constant wherever it is handed on, so that a look does not pay for the rest: a store
+// or two are a tenth of it.
+enum detail {
+	BRIEF, // without `ip` and `macs`
+	FULL,
+};
 
 // --- transport --------------------------------------------------------------------------------------------------------
 
@@ -239,7 +246,7 @@ static struct step step_over_extensions(struct bytes rest, enum origin origin, s
 	return step_to(LAYER_TRANSPORT, rest);
 }
 
-static ON_EVERY_FRAME struct step open_ipv4(struct bytes ip, struct packet *out)
+static ON_EVERY_FRAME struct step open_ipv4(struct bytes ip, enum detail detail, struct packet *out)
 {
 	struct reader r = reader_of(ip);
 	struct reader header = reader_of(read_bytes(&r, IPV4_MIN_HEADER_LEN));
@@ -271,13 +278,15 @@ static ON_EVERY_FRAME struct step open_ipv4(struct bytes ip, struct packet *out)
 	out->flow.protocol = protocol;
 	struct bytes rest =
 		bytes_slice(ip, header_len, total_length ? total_length - header_len : SIZE_MAX);
+	if (detail == FULL)
+		out->ip = bytes_of(ip.at, header_len + rest.len);
 	if (fragment & 0x3fff) // more fragments, or an offset
 		return end_at_fragment(out, identification, (fragment & 0x1fffu) * 8,
 			fragment & 0x2000, rest);
 	return step_to(behind_ip(4, protocol), rest);
 }
 
-static ON_EVERY_FRAME struct step open_ipv6(struct bytes ip, struct packet *out)
+static ON_EVERY_FRAME struct step open_ipv6(struct bytes ip, enum detail detail, struct packet *out)
 {
 	struct reader r = reader_of(ip);
 	struct reader header = reader_of(read_bytes(&r, IPV6_HEADER_LEN));
@@ -299,36 +308,47 @@ static ON_EVERY_FRAME struct step open_ipv6(struct bytes ip, struct packet *out)
 	out->flow.protocol = next;
 	// 0: offload, or a jumbogram.
 	struct bytes rest = bytes_slice(ip, IPV6_HEADER_LEN, payload_len ? payload_len : SIZE_MAX);
+	if (detail == FULL)
+		out->ip = bytes_of(ip.at, IPV6_HEADER_LEN + rest.len);
 	return step_to(behind_ip(6, next), rest);
 }
 
 // --- the whole ----------------------------------------------------------------------------------------------------------
 
-static ON_EVERY_FRAME struct step open_ethernet(struct bytes frame, struct encapsulation *outer)
+// `at` is the start of an Ethernet header that is there.
+static void take_macs(struct packet *out, const uint8_t *at)
+{
+	memcpy(out->macs[1], at, PACKET_MAC_LEN); // destination first
+	memcpy(out->macs[0], at + PACKET_MAC_LEN, PACKET_MAC_LEN);
+}
+
+static ON_EVERY_FRAME struct step open_ethernet(
+	struct bytes frame, enum detail detail, struct packet *out)
 {
 	struct reader r = reader_of(frame);
 	read_bytes(&r, ETHERNET_ADDRESSES_LEN);
 	uint16_t type = read_be16(&r);
 	if (r.overrun)
 		return step_end(PACKET_TRUNCATED);
-	return ethertype_open(type, &r, outer);
+	if (detail == FULL)
+		take_macs(out, frame.at);
+	return ethertype_open(type, &r, &out->outer);
 }
 
-// Apart from packet_parse(), so that the short way through that saves no registers for this one.
-static __attribute__((noinline)) enum packet_class follow(
-	enum layer layer, struct bytes rest, struct packet *out)
+static ON_EVERY_FRAME enum packet_class follow(
+	enum layer layer, struct bytes rest, enum detail detail, struct packet *out)
 {
 	struct step step = step_to(layer, rest);
 	for (;;) {
 		switch (step.layer) {
 		case LAYER_ETHERNET:
-			step = open_ethernet(step.rest, &out->outer);
+			step = open_ethernet(step.rest, detail, out);
 			break;
 		case LAYER_IPV4:
-			step = open_ipv4(step.rest, out);
+			step = open_ipv4(step.rest, detail, out);
 			break;
 		case LAYER_IPV6:
-			step = open_ipv6(step.rest, out);
+			step = open_ipv6(step.rest, detail, out);
 			break;
 		case LAYER_EXTENSIONS:
 			step = step_over_extensions(step.rest, WHOLE_PACKET, out);
@@ -354,28 +374,59 @@ static __attribute__((noinline)) enum packet_class follow(
 	}
 }
 
-enum packet_class packet_parse(struct bytes frame, struct packet *out)
+// Apart from parse(), so that the short way through that saves no registers for these.
+static __attribute__((noinline)) enum packet_class follow_briefly(
+	enum layer layer, struct bytes rest, struct packet *out)
+{
+	return follow(layer, rest, BRIEF, out);
+}
+
+static __attribute__((noinline)) enum packet_class follow_fully(
+	enum layer layer, struct bytes rest, struct packet *out)
+{
+	return follow(layer, rest, FULL, out);
+}
+
+static ON_EVERY_FRAME enum packet_class parse(
+	struct bytes frame, enum detail detail, struct packet *out)
 {
 	// Not the whole of it: this is done for every frame, and what is left out is read only where it was written.
 	out->flow = (struct flow){0};
 	out->payload = bytes_of(NULL, 0);
+	out->outer.scope = 0;
 	out->outer.flow_count = 0;
 	out->outer.teid_count = 0;
-	out->outer.scope = 0;
 	out->outer.tunnels = 0;
+	out->outer.user_tunnels = 0;
+	out->outer.vlan = 0;
 
 	// The short way, of untagged TCP and UDP.
 	struct reader r = reader_of(frame);
 	read_bytes(&r, ETHERNET_ADDRESSES_LEN);
 	uint16_t type = read_be16(&r);
+	if (detail == FULL && !r.overrun)
+		take_macs(out, frame.at);
 	struct step step = step_to(LAYER_ETHERNET, frame);
 	if (type == ETHERTYPE_IPV4)
-		step = open_ipv4(reader_rest(&r), out);
+		step = open_ipv4(reader_rest(&r), detail, out);
 	else if (type == ETHERTYPE_IPV6)
-		step = open_ipv6(reader_rest(&r), out);
+		step = open_ipv6(reader_rest(&r), detail, out);
 	if (step.layer == LAYER_TRANSPORT)
 		step = open_transport(step.rest, out);
-	return step.layer == LAYER_NONE ? step.class : follow(step.layer, step.rest, out);
+	if (step.layer == LAYER_NONE)
+		return step.class;
+	return detail == FULL ? follow_fully(step.layer, step.rest, out)
+	                      : follow_briefly(step.layer, step.rest, out);
+}
+
+enum packet_class packet_parse(struct bytes frame, struct packet *out)
+{
+	return parse(frame, FULL, out);
+}
+
+enum packet_class packet_look(struct bytes frame, struct packet *out)
+{
+	return parse(frame, BRIEF, out);
 }
 
 // The ports may be those that packet_peek() saw.
@@ -385,13 +436,14 @@ static struct step begin_datagram(struct packet *packet, uint8_t protocol, struc
 	packet->flow.source_port = 0;
 	packet->flow.destination_port = 0;
 	packet->payload = bytes_of(NULL, 0);
+	packet->ip = bytes_of(NULL, 0);
 	return step_over_extensions(datagram, REASSEMBLED, packet);
 }
 
 enum packet_class packet_resume(struct packet *packet, uint8_t protocol, struct bytes datagram)
 {
 	struct step step = begin_datagram(packet, protocol, datagram);
-	return step.layer == LAYER_NONE ? step.class : follow(step.layer, step.rest, packet);
+	return step.layer == LAYER_NONE ? step.class : follow_fully(step.layer, step.rest, packet);
 }
 
 enum packet_class packet_peek(struct packet *packet)

@@ -9,6 +9,7 @@
 #include "address.h"
 #include "bytes.h"
 
+enum { PACKET_MAC_LEN = 6 };
 enum {
 	PACKET_MAX_VLAN_TAGS = 4,         // of one Ethernet header
 	PACKET_MAX_LABELS = 16,           // of one MPLS stack (RFC 3032)
@@ -26,13 +27,19 @@ struct flow {
 
 // What the innermost packet travelled in, outermost first. Entries behind the counts are not set.
 struct encapsulation {
-	uint8_t flow_count, teid_count;
-	struct flow flows[PACKET_MAX_TUNNELS];    // of the outer IP packets; ports where UDP carries the tunnel
-	uint32_t teids[PACKET_MAX_TUNNELS];       // of GTP-U
 	// What tells networks with equal addresses apart: VLAN, bottom label, session, key, VNI, TEID and outer addresses,
 	// mixed. 0 for a packet in a plain Ethernet frame. The directions of a tunnel differ in it.
 	uint64_t scope;
+	uint8_t flow_count, teid_count;
 	uint8_t tunnels; // how many were opened
+	// How many of these a user may have made or filled: all but MPLS. In GTP-U, L2TP, PPPoE and PPTP is what users send. GRE,
+	// IP-in-IP, EtherIP, VXLAN and Geneve may be the operator's own, but any host can send such packets, and nothing in
+	// them tells who did: what one holds counts as a user's.
+	uint8_t user_tunnels;
+	// Of the outermost tag, if that is the frame's own; 0: there is none, or it tells a priority alone.
+	uint16_t vlan;
+	struct flow flows[PACKET_MAX_TUNNELS]; // of the outer IP packets; ports where UDP carries the tunnel
+	uint32_t teids[PACKET_MAX_TUNNELS];    // of GTP-U
 };
 
 enum tcp_flag { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_URG = 32 }; // RFC 9293 section 3.1
@@ -54,6 +61,13 @@ struct packet {
 	// UDP: the datagram's data; TCP: the segment's data; PACKET_FRAGMENT: the fragment's octets, flow.protocol says what
 	// they are a part of (IPv6: the Next Header of the fragment header, which may be one more extension header).
 	struct bytes payload;
+	// PACKET_UDP, PACKET_TCP: the innermost IP packet as it stands in the frame, from its header to the end that its length or
+	// the frame sets; no padding. Empty where it was put together from fragments, or another worker's frame held it: see
+	// packet_write_ip(). Else not set.
+	struct bytes ip;
+	// Source and destination in the Ethernet header nearest to the packet: the frame's own, or that of a frame in a tunnel.
+	// Not set if the frame is too short for one.
+	uint8_t macs[2][PACKET_MAC_LEN];
 	struct tcp_header tcp;       // PACKET_TCP, else not set
 	struct ip_fragment fragment; // PACKET_FRAGMENT, else not set
 	struct encapsulation outer;
@@ -81,6 +95,9 @@ enum packet_class {
 // IP header on. The class is that of the innermost packet.
 enum packet_class packet_parse(struct bytes frame, struct packet *out);
 
+// The same, but that `ip` and `macs` are not set: for a first look at every frame, most of which are nobody's.
+enum packet_class packet_look(struct bytes frame, struct packet *out);
+
 // Goes on with the datagram that fragments were put together to. `packet` is what packet_parse() or packet_resume() made of
 // the fragment that completed it, and is written over; `protocol` is that of the first fragment, `datagram` what follows the IP
 // header (IPv6: the fragment header). It may be another fragment, of a packet inside of a tunnel: one of the same packet
@@ -91,6 +108,11 @@ enum packet_class packet_resume(struct packet *packet, uint8_t protocol, struct 
 // what it holds of the data. PACKET_UDP, PACKET_TCP; PACKET_TUNNEL for what a tunnel may be in; PACKET_TRUNCATED when
 // it is too short to tell (RFC 1858). What it begins otherwise has its class. `packet` is written over, so hand in a copy.
 enum packet_class packet_peek(struct packet *packet);
+
+// Writes the IP packet that a PACKET_UDP is, and returns its length: `ip`, or if that is empty one made anew around the payload,
+// with checksums: no options or extension headers; type of service, identification and flags 0; time to live 64. 0, and nothing
+// written: there is no room, or more payload than IPv4 can have.
+size_t packet_write_ip(const struct packet *packet, struct writer *to);
 
 // Whether a UDP port, as source or destination, can make a datagram the outside of a tunnel.
 bool packet_is_tunnel_port(uint16_t port);

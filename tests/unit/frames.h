@@ -69,13 +69,43 @@ static inline struct frame frame_of(const char *text)
 	return f;
 }
 
+// A look at a frame comes to what `packet` is, but for what looks leave out.
+static inline void look_comes_to(
+	struct bytes frame, const struct packet *packet, enum packet_class class)
+{
+	struct packet look;
+	memset(&look, 0x5a, sizeof look);
+	assert_int_equal(packet_look(frame, &look), class);
+	assert_memory_equal(&look.flow, &packet->flow, sizeof look.flow);
+	assert_ptr_equal(look.payload.at, packet->payload.at);
+	assert_int_equal(look.payload.len, packet->payload.len);
+	assert_int_equal(look.outer.scope, packet->outer.scope);
+	assert_int_equal(look.outer.tunnels, packet->outer.tunnels);
+	assert_int_equal(look.outer.user_tunnels, packet->outer.user_tunnels);
+	assert_int_equal(look.outer.vlan, packet->outer.vlan);
+	assert_int_equal(look.outer.flow_count, packet->outer.flow_count);
+	for (unsigned i = 0; i < look.outer.flow_count; i++)
+		assert_memory_equal(
+			&look.outer.flows[i], &packet->outer.flows[i], sizeof look.outer.flows[i]);
+	assert_int_equal(look.outer.teid_count, packet->outer.teid_count);
+	for (unsigned i = 0; i < look.outer.teid_count; i++)
+		assert_int_equal(look.outer.teids[i], packet->outer.teids[i]);
+}
+
+static inline enum packet_class parse_both_ways(struct bytes frame, struct packet *packet)
+{
+	memset(packet, 0xa5, sizeof *packet); // what is not set is not zero by luck
+	enum packet_class class = packet_parse(frame, packet);
+	look_comes_to(frame, packet, class);
+	return class;
+}
+
 // The views of `packet` point into `f`.
 static inline enum packet_class frame_parse(
 	struct frame *f, const char *text, struct packet *packet)
 {
 	*f = frame_of(text);
-	memset(packet, 0xa5, sizeof *packet); // what is not set is not zero by luck
-	return packet_parse(bytes_of(f->octets, f->len), packet);
+	return parse_both_ways(bytes_of(f->octets, f->len), packet);
 }
 
 static inline enum packet_class frame_class(const char *text)
@@ -104,6 +134,17 @@ static inline void frame_classes_are(const struct frame_sample *samples, size_t 
 		frame_class_is(samples[i].name, samples[i].text, samples[i].class);
 }
 
+// The payload lies in the packet, behind its headers.
+static inline void ip_is_sound(const struct packet *p)
+{
+	if (p->ip.len == 0) // put together
+		return;
+	assert_true(p->ip.len >= 28);
+	assert_int_equal(p->ip.at[0] >> 4, p->flow.source.family);
+	assert_true(p->payload.at >= p->ip.at + 28);
+	assert_true(p->payload.at + p->payload.len <= p->ip.at + p->ip.len);
+}
+
 // Touches all that is promised of a packet.
 static inline void packet_is_sound(const struct packet *p, enum packet_class class)
 {
@@ -111,10 +152,13 @@ static inline void packet_is_sound(const struct packet *p, enum packet_class cla
 	for (size_t i = 0; i < p->payload.len; i++)
 		sum += p->payload.at[i];
 	assert_true(p->payload.len <= SIZE_MAX - sum);
-	bool has_payload =
-		class == PACKET_UDP || class == PACKET_TCP || class == PACKET_FRAGMENT;
+	bool has_payload = class == PACKET_UDP || class == PACKET_TCP || class == PACKET_FRAGMENT;
 	assert_true(has_payload || p->payload.len == 0);
+	if (class == PACKET_UDP || class == PACKET_TCP)
+		ip_is_sound(p);
 	assert_true(p->outer.tunnels <= PACKET_MAX_TUNNELS);
+	assert_true(p->outer.user_tunnels <= p->outer.tunnels);
+	assert_true(p->outer.vlan < 4096);
 	assert_true(p->outer.flow_count <= p->outer.tunnels);
 	assert_true(p->outer.teid_count <= p->outer.tunnels);
 	assert_true(p->outer.tunnels == 0 || p->outer.scope != 0);
@@ -127,7 +171,7 @@ static inline void packet_is_sound(const struct packet *p, enum packet_class cla
 static inline void parse_prefix(struct bytes prefix)
 {
 	struct packet p;
-	packet_is_sound(&p, packet_parse(prefix, &p));
+	packet_is_sound(&p, parse_both_ways(prefix, &p));
 }
 
 static inline void frame_may_be_cut_anywhere(const char *text)

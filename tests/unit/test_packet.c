@@ -362,6 +362,7 @@ static void a_first_fragment_shows_its_ports_and_what_it_holds(void **state)
 		assert_int_equal(p.flow.source_port, 5060);
 		assert_int_equal(p.flow.destination_port, 5061);
 		assert_int_equal(p.payload.len, samples[i].payload_len);
+		assert_int_equal(p.ip.len, 0);
 		assert_int_equal(p.outer.tunnels, 0);
 	}
 }
@@ -413,6 +414,210 @@ static void a_look_at_the_first_fragment_does_not_spoil_going_on(void **state)
 	assert_int_equal(p.payload.len, 0);
 }
 
+// --- the IP packet and the frame around it ----------------------------------------------------------------------------
+
+static void ip_is(const char *name, const char *frame, size_t padding, const char *wanted)
+{
+	struct frame f = frame_of(frame), ip = frame_of(wanted);
+	memset(f.octets + f.len, 0xee, padding);
+	uint8_t *block = exact_copy(f.octets, f.len + padding);
+	struct packet p;
+	enum packet_class class = parse_both_ways(bytes_of(block, f.len + padding), &p);
+	packet_is_sound(&p, class);
+	if (!bytes_equal(p.ip, bytes_of(ip.octets, ip.len)))
+		fail_msg("%s has %zu octets of IP", name, p.ip.len);
+	uint8_t room[sizeof ip.octets];
+	struct writer w = writer_of(room, ip.len);
+	assert_int_equal(packet_write_ip(&p, &w), ip.len);
+	assert_true(bytes_equal(writer_bytes(&w), p.ip));
+	free(block);
+}
+
+static void the_ip_packet_goes_from_its_header_to_where_its_length_ends(void **state)
+{
+	(void)state;
+#define WITH_OPTIONS                                                                               \
+	"4600 <24> 0001 0000 40 11 0000 c000020a c6336414 01010101 |" UDP(SIP_PORTS) ABCD
+#define WITH_EXTENSIONS IPV6("00") "2c00 0104 00000000 1100 0000 00000001 |" UDP(SIP_PORTS) ABCD
+#define OFFLOADED "4500 0000 0001 0000 40 11 0000 c000020a c6336414 |" UDP(SIP_PORTS) ABCD
+#define UDP_ENDS_EARLIER IPV4("11") SIP_PORTS "000a 0000" ABCD
+#define CUT "4500 0100 0001 0000 40 11 0000 c000020a c6336414" SIP_PORTS "00ec 0000" ABCD
+	static const struct {
+		const char *name, *head, *ip;
+		size_t padding;
+	} samples[] = {
+		{"IPv4", ETHERNET "0800", UDP_IN_IPV4, 14},
+		{"IPv6", ETHERNET "86dd", UDP_IN_IPV6, 14},
+		{"TCP", ETHERNET "0800", IPV4("06") TCP ABCD, 2},
+		{"TCP in IPv6", ETHERNET "86dd", IPV6("06") TCP, 2},
+		{"with a tag", ETHERNET "8100 0001 0800", UDP_IN_IPV4, 14},
+		{"options", ETHERNET "0800", WITH_OPTIONS, 10},
+		{"extension headers", ETHERNET "86dd", WITH_EXTENSIONS, 10},
+		{"without a length", ETHERNET "0800", OFFLOADED, 0},
+		{"UDP that ends earlier", ETHERNET "0800", UDP_ENDS_EARLIER, 14},
+		{"cut", ETHERNET "0800", CUT, 0},
+	};
+	for (size_t i = 0; i < COUNT(samples); i++) {
+		char frame[1024];
+		snprintf(frame, sizeof frame, "%s%s", samples[i].head, samples[i].ip);
+		ip_is(samples[i].name, frame, samples[i].padding, samples[i].ip);
+	}
+}
+
+static void a_packet_that_has_no_room_is_not_written(void **state)
+{
+	(void)state;
+	struct frame f;
+	struct packet p;
+	assert_int_equal(frame_parse(&f, ETHERNET "0800" UDP_IN_IPV4, &p), PACKET_UDP);
+	for (unsigned anew = 0; anew < 2; anew++) {
+		for (size_t room = 0; room < 33; room++) {
+			uint8_t *block = malloc(room + 1);
+			struct writer w = writer_of(block, room + 1);
+			write_u8(&w, 7);
+			size_t len = packet_write_ip(&p, &w);
+			assert_int_equal(len, room < 32 ? 0 : 32);
+			assert_int_equal(w.len, 1 + len);
+			assert_false(w.overflow);
+			free(block);
+		}
+		p.ip = bytes_of(NULL, 0);
+	}
+	uint8_t room[64];
+	struct writer overflown = writer_of(room, sizeof room);
+	overflown.overflow = true;
+	assert_int_equal(packet_write_ip(&p, &overflown), 0);
+}
+
+// Made by tests/functional/craft.py, checksums found right by tshark. Time to live 64, identification 0.
+#define WHOLE_IPV4                                                                                 \
+	"4500003b 00000000 40118e60 c000020a c6336414 13c413c5 0027d503 41424344 45464748"         \
+	"494a4b4c 4d4e4f50 51525354 55565758 595a6162 636465"
+#define WHOLE_IPV6                                                                                 \
+	"60000000 00271140 20010db8 00000000 00000000 00000001 20010db8 00000000 00000000"         \
+	"00000002 13c413c5 002765e1 41424344 45464748 494a4b4c 4d4e4f50 51525354 55565758"         \
+	"595a6162 636465"
+
+static void written_anew_is(struct packet *p, struct bytes wanted)
+{
+	assert_int_equal(p->ip.len, 0);
+	uint8_t *block = malloc(wanted.len);
+	struct writer w = writer_of(block, wanted.len);
+	assert_int_equal(packet_write_ip(p, &w), wanted.len);
+	assert_memory_equal(block, wanted.at, wanted.len);
+	free(block);
+}
+
+// The frame of the last fragment, and what it was the end of.
+static void is_written_as_before_it_was_cut(
+	const char *fragment, struct frame *whole, size_t header_len)
+{
+	struct frame f;
+	struct packet p;
+	assert_int_equal(frame_parse(&f, fragment, &p), PACKET_FRAGMENT);
+	struct bytes all = bytes_of(whole->octets, whole->len);
+	assert_int_equal(packet_resume(&p, 17, bytes_slice(all, header_len, SIZE_MAX)), PACKET_UDP);
+	packet_is_sound(&p, PACKET_UDP);
+	assert_memory_equal(p.macs, "\x02\0\0\0\0\x01\x02\0\0\0\0\x02", sizeof p.macs);
+	assert_int_equal(p.outer.vlan, 5);
+	written_anew_is(&p, all);
+}
+
+static void a_datagram_of_fragments_is_written_as_before_it_was_cut(void **state)
+{
+	(void)state;
+	struct frame ipv4 = frame_of(WHOLE_IPV4), ipv6 = frame_of(WHOLE_IPV6);
+	is_written_as_before_it_was_cut(ETHERNET
+		"8100 2005 0800 4500 <20> beef 0004 3f 11 0000 c000020a c6336414 |"
+		"595a61 62636465",
+		&ipv4, 20);
+	is_written_as_before_it_was_cut(ETHERNET
+		"8100 2005 86dd" IPV6("2c") "1100 0020 deadbeef 595a61 62636465",
+		&ipv6, 40);
+}
+
+// The checksum that would be 0 is written as 65,535: 0 says that there is none.
+static void a_checksum_is_never_0(void **state)
+{
+	(void)state;
+	for (unsigned family = 4; family <= 6; family += 2) {
+		struct frame whole = frame_of(family == 4 ? WHOLE_IPV4 : WHOLE_IPV6);
+		struct packet p = {.flow = {.protocol = 17}};
+		p.flow.source.family = p.flow.destination.family = (uint8_t)family;
+		uint8_t payload[2] = {0, 0}, *checksum = whole.octets + (family == 4 ? 26 : 46);
+		p.payload = bytes_of(payload, sizeof payload);
+		struct writer w = writer_of(whole.octets, sizeof whole.octets);
+		assert_int_equal(packet_write_ip(&p, &w), family == 4 ? 30 : 50);
+		memcpy(payload, checksum, sizeof payload);
+		w = writer_of(whole.octets, sizeof whole.octets);
+		assert_int_equal(packet_write_ip(&p, &w), family == 4 ? 30 : 50);
+		assert_memory_equal(checksum, "\xff\xff", 2);
+	}
+}
+
+// Fragments may add up to more than an IPv4 packet with its header can be.
+static void no_packet_is_made_that_cannot_be(void **state)
+{
+	(void)state;
+	uint8_t *octets = calloc(1, 65536), *room = malloc(65536 + 40);
+	for (unsigned family = 4; family <= 6; family += 2) {
+		struct packet p = {.flow = {.protocol = 17}};
+		p.flow.source.family = p.flow.destination.family = (uint8_t)family;
+		size_t most = family == 4 ? 65507 : 65527, header_len = family == 4 ? 20 : 40;
+		struct writer w = writer_of(room, 65536 + 40);
+		p.payload = bytes_of(octets, most + 1);
+		assert_int_equal(packet_write_ip(&p, &w), 0);
+		assert_int_equal(w.len, 0);
+		p.payload = bytes_of(octets, most);
+		assert_int_equal(packet_write_ip(&p, &w), header_len + 8 + most);
+		assert_memory_equal(room + (family == 4 ? 2 : 4), "\xff\xff", 2);
+		assert_memory_equal(
+			room + header_len + 4, family == 4 ? "\xff\xeb" : "\xff\xff", 2);
+	}
+	free(octets);
+	free(room);
+}
+
+static void ethernet_addresses_are_told_source_first(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {ETHERNET "0800" UDP_IN_IPV4,
+		ETHERNET "86dd" UDP_IN_IPV6, ETHERNET "88a8 0001 8100 0002 0800" UDP_IN_IPV4,
+		ETHERNET "0806 0001 0800 0604 0001"};
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		struct frame f;
+		struct packet p;
+		frame_parse(&f, texts[i], &p);
+		assert_memory_equal(p.macs[0], "\x02\0\0\0\0\x01", PACKET_MAC_LEN);
+		assert_memory_equal(p.macs[1], "\x02\0\0\0\0\x02", PACKET_MAC_LEN);
+	}
+}
+
+static void the_vlan_is_that_of_the_outermost_tag(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		uint16_t vlan;
+	} samples[] = {
+		{ETHERNET "0800" UDP_IN_IPV4, 0},
+		{ETHERNET "8100 0001 0800" UDP_IN_IPV4, 1},
+		{ETHERNET "8100 ffff 86dd" UDP_IN_IPV6, 4095},
+		{ETHERNET "88a8 6007 8100 0002 0800" UDP_IN_IPV4, 7},
+		{ETHERNET "9100 0003 8100 0002 8100 0001 86dd" UDP_IN_IPV6, 3},
+		{ETHERNET "8100 e000 0800" UDP_IN_IPV4, 0}, // a priority
+		{ETHERNET "8100 e000 8100 0002 0800" UDP_IN_IPV4, 0},
+		{ETHERNET "8100 0009 0806 0001 0800", 9},
+	};
+	for (size_t i = 0; i < COUNT(samples); i++) {
+		struct frame f;
+		struct packet p;
+		frame_parse(&f, samples[i].text, &p);
+		if (p.outer.vlan != samples[i].vlan)
+			fail_msg("sample %zu has VLAN %u", i, p.outer.vlan);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -432,6 +637,13 @@ int main(void)
 		cmocka_unit_test(a_first_fragment_shows_its_ports_and_what_it_holds),
 		cmocka_unit_test(a_first_fragment_tells_whether_a_tunnel_may_be_in_it),
 		cmocka_unit_test(a_look_at_the_first_fragment_does_not_spoil_going_on),
+		cmocka_unit_test(the_ip_packet_goes_from_its_header_to_where_its_length_ends),
+		cmocka_unit_test(a_packet_that_has_no_room_is_not_written),
+		cmocka_unit_test(a_datagram_of_fragments_is_written_as_before_it_was_cut),
+		cmocka_unit_test(a_checksum_is_never_0),
+		cmocka_unit_test(no_packet_is_made_that_cannot_be),
+		cmocka_unit_test(ethernet_addresses_are_told_source_first),
+		cmocka_unit_test(the_vlan_is_that_of_the_outermost_tag),
 	};
 	return cmocka_run_group_tests_name("packet", tests, NULL, NULL);
 }

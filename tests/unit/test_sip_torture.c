@@ -1,11 +1,9 @@
 // The torture messages of RFC 4475 as captured in ../shared, and what the parser makes of each. Skipped where the capture is
 // not at hand.
+#include "captures.h"
 #include "packet.h"
 #include "sip.h"
 #include "sip_uri.h"
-#include "unit.h"
-
-#include <stdio.h>
 
 enum { S = SIP_DEFECT_START_LINE, E = SIP_DEFECT_NO_END_OF_HEADERS, Q = SIP_DEFECT_CSEQ };
 enum { L = SIP_DEFECT_CONTENT_LENGTH, H = SIP_DEFECT_HEADER_LINE };
@@ -109,45 +107,14 @@ static void message_is(struct bytes payload, const struct expectation *e)
 		assert_true(bytes_start_with(message.call_id, bytes_of_text(e->name)));
 }
 
-static FILE *capture_open(void)
-{
-	const char *source = getenv("X2TAP_SOURCE");
-	char path[4096];
-	snprintf(path, sizeof path, "%s/../shared/captures/sip-torture-rfc4475.pcap",
-		source ? source : ".");
-	FILE *file = fopen(path, "rb");
-	if (!file) {
-		print_message("# SKIPPED: no %s\n", path);
-		skip();
-	}
-	return file;
-}
-
-// The next frame of a little-endian classic pcap file in a block of exactly its size, or NULL.
-static uint8_t *frame_read(FILE *file, size_t *len)
-{
-	uint32_t record[4]; // seconds, microseconds, octets here, octets on the wire
-	if (fread(record, sizeof record, 1, file) != 1)
-		return NULL;
-	*len = record[2];
-	assert_true(*len < 65536);
-	uint8_t *frame = malloc(*len);
-	assert_non_null(frame);
-	assert_int_equal(fread(frame, 1, *len, file), *len);
-	return frame;
-}
-
 static void every_torture_message_is_read_as_it_should_be(void **state)
 {
 	(void)state;
-	FILE *file = capture_open();
-	uint8_t header[24];
-	assert_int_equal(fread(header, 1, sizeof header, file), sizeof header);
-	assert_memory_equal(header, "\xd4\xc3\xb2\xa1", 4);
-
+	FILE *file = capture_open("sip-torture-rfc4475.pcap");
+	captures_were_found(file != NULL, 1);
 	unsigned count = 0;
 	size_t len;
-	for (uint8_t *frame; (frame = frame_read(file, &len)) != NULL; free(frame)) {
+	for (uint8_t *frame; (frame = capture_frame(file, &len)) != NULL; free(frame)) {
 		struct packet packet;
 		assert_int_equal(packet_parse(bytes_of(frame, len), &packet), PACKET_UDP);
 		assert_true(count < MESSAGES);

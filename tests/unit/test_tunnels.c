@@ -686,6 +686,128 @@ static void what_changes_from_packet_to_packet_is_not_in_the_scope(void **state)
 			fail_msg("pair %zu differs", i);
 }
 
+// --- who may have made it, and the frame around it ---------------------------------------------------------------------
+
+static void tunnels_that_a_user_can_make_or_fill_are_counted(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name, *text;
+		uint8_t tunnels, user_tunnels;
+	} samples[] = {
+		{"none", ETHERNET "0800" UDP_IN_IPV4, 0, 0},
+		{"tags", ETHERNET "88a8 0001 8100 0002 0800" UDP_IN_IPV4, 0, 0},
+		{"MPLS", ETHERNET "8847 00010040 00011140" UDP_IN_IPV4, 1, 0},
+		{"pseudowire", ETHERNET "8847 00011140" FRAME_IN, 1, 0},
+		{"pseudowires", ETHERNET "8847 00011140" MAC_TO_FROM "8847 00011140" FRAME_IN, 2,
+			0},
+		{"PPPoE", ETHERNET "8864 1100 0007 <2> | 0021" UDP_IN_IPV4, 1, 1},
+		{"MPLS, PPPoE",
+			ETHERNET "8847 00011140" MAC_TO_FROM
+				 "8864 1100 0007 <2> | 0021" UDP_IN_IPV4,
+			2, 1},
+		{"PPPoE, MPLS", ETHERNET "8864 1100 0007 <6> | 0281 00011140" UDP_IN_IPV4, 2, 1},
+		{"GTP-U", ETHERNET "0800" OUTER_1 GTPU_UDP "30ff <0> 00000005 |" UDP_IN_IPV4, 1, 1},
+		{"MPLS, GTP-U",
+			ETHERNET "8847 00011140" OUTER_1 GTPU_UDP "30ff <0> 00000005 |" UDP_IN_IPV4,
+			2, 1},
+		{"L2TP",
+			ETHERNET
+			"0800" OUTER_1 UDP("06a5 06a5") "0002 0001 0002 ff03 0021" UDP_IN_IPV4,
+			1, 1},
+		{"GRE", ETHERNET "0800" OUTER_GRE "0000 0800 |" UDP_IN_IPV4, 1, 1},
+		{"PPTP", ETHERNET "0800" OUTER_GRE "3001 880b <0> 0001 00000001 | 0021" UDP_IN_IPV4,
+			1, 1},
+		{"GRE, MPLS", ETHERNET "0800" OUTER_GRE "0000 8847 00011140 |" UDP_IN_IPV4, 2, 1},
+		{"IP in IP", ETHERNET "0800" IPV4_OF("04", "0a000001") UDP_IN_IPV4, 1, 1},
+		{"IPv6 in IP", ETHERNET "0800" IPV4_OF("29", "0a000001") UDP_IN_IPV6, 1, 1},
+		{"EtherIP", ETHERNET "0800" IPV4_OF("61", "0a000001") "3000" FRAME_IN, 1, 1},
+		{"VXLAN", ETHERNET "0800" OUTER_1 VXLAN FRAME_IN, 1, 1},
+		{"Geneve",
+			ETHERNET "0800" OUTER_1 UDP("c000 17c1") "0000 0800 00000100 |" UDP_IN_IPV4,
+			1, 1},
+		{"VXLAN, GTP-U",
+			ETHERNET "0800" OUTER_1 VXLAN MAC_TO_FROM "0800" OUTER_1 GTPU_UDP
+				 "30ff <0> 00000005 |" UDP_IN_IPV4,
+			2, 2},
+	};
+	for (size_t i = 0; i < COUNT(samples); i++) {
+		struct frame f;
+		struct packet p;
+		enum packet_class class = frame_parse(&f, samples[i].text, &p);
+		if (class != PACKET_UDP || p.outer.tunnels != samples[i].tunnels ||
+			p.outer.user_tunnels != samples[i].user_tunnels)
+			fail_msg("%s: %s, %u tunnels, %u of users", samples[i].name,
+				packet_class_name(class), p.outer.tunnels, p.outer.user_tunnels);
+	}
+}
+
+static void ethernet_addresses_are_those_nearest_to_the_packet(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		bool inner;
+	} samples[] = {
+		{ETHERNET "0800" OUTER_1 VXLAN FRAME_IN, true},
+		{ETHERNET "8847 00011140" FRAME_IN, true},
+		{ETHERNET "8847 00011140 00000000" FRAME_IN, true},
+		{ETHERNET "0800" OUTER_1 VXLAN MAC_TO_FROM "0800" OUTER_1 GTPU_UDP
+			  "30ff <0> 00000005 |" UDP_IN_IPV4,
+			true},
+		{ETHERNET "0800" OUTER_1 GTPU_UDP "30ff <0> 00000005 |" UDP_IN_IPV4, false},
+		{ETHERNET "8100 0001 8847 00011140" UDP_IN_IPV6, false},
+	};
+	for (size_t i = 0; i < COUNT(samples); i++) {
+		struct frame f;
+		struct packet p;
+		assert_int_equal(frame_parse(&f, samples[i].text, &p), PACKET_UDP);
+		assert_memory_equal(p.macs,
+			samples[i].inner ? "\x02\0\0\0\0\x03\x02\0\0\0\0\x04"
+					 : "\x02\0\0\0\0\x01\x02\0\0\0\0\x02",
+			sizeof p.macs);
+	}
+}
+
+static void the_vlan_of_a_frame_in_a_tunnel_is_not_that_of_the_frame(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		uint16_t vlan;
+	} samples[] = {
+		{ETHERNET "8847 00011140" MAC_TO_FROM "8100 0005 86dd" UDP_IN_IPV6, 0},
+		{ETHERNET "8100 0007 8847 00011140" MAC_TO_FROM "8100 0005 86dd" UDP_IN_IPV6, 7},
+		{ETHERNET "0800" OUTER_1 VXLAN MAC_TO_FROM "8100 0005 0800" UDP_IN_IPV4, 0},
+		{ETHERNET "8100 0009 0800" OUTER_1 VXLAN MAC_TO_FROM "8100 0005 0800" UDP_IN_IPV4,
+			9},
+		{ETHERNET "0800" OUTER_GRE "0000 8100 0005 0800 |" UDP_IN_IPV4, 0},
+		{ETHERNET "8864 1100 0007 <2> | 0021" UDP_IN_IPV4, 0},
+	};
+	for (size_t i = 0; i < COUNT(samples); i++) {
+		struct frame f;
+		struct packet p;
+		assert_int_equal(frame_parse(&f, samples[i].text, &p), PACKET_UDP);
+		if (p.outer.vlan != samples[i].vlan)
+			fail_msg("sample %zu has VLAN %u", i, p.outer.vlan);
+	}
+}
+
+static void the_ip_packet_is_the_innermost_one(void **state)
+{
+	(void)state;
+	struct frame ipv4 = frame_of(UDP_IN_IPV4), ipv6 = frame_of(UDP_IN_IPV6);
+	for (size_t i = 0; i < COUNT(goldens); i++) {
+		const struct frame *inner = goldens[i].family == 4 ? &ipv4 : &ipv6;
+		struct frame f = frame_of(goldens[i].text);
+		memset(f.octets + f.len, 0, 18); // padding
+		struct packet p;
+		assert_int_equal(parse_both_ways(bytes_of(f.octets, f.len + 18), &p), PACKET_UDP);
+		if (!bytes_equal(p.ip, bytes_of(inner->octets, inner->len)))
+			fail_msg("%s has %zu octets of IP", goldens[i].name, p.ip.len);
+	}
+}
+
 // --- fragments in tunnels and tunnels in fragments ------------------------------------------------------------------------
 
 #define IPV4_FRAGMENT(protocol, source, fragment)                                                  \
@@ -710,6 +832,10 @@ static void is_the_same_as(const struct packet *p, const char *whole)
 	assert_memory_equal(&p->flow, &w.flow, sizeof w.flow);
 	assert_int_equal(p->outer.scope, w.outer.scope);
 	assert_int_equal(p->outer.tunnels, w.outer.tunnels);
+	assert_int_equal(p->outer.user_tunnels, w.outer.user_tunnels);
+	assert_int_equal(p->outer.vlan, w.outer.vlan);
+	assert_memory_equal(p->macs, w.macs, sizeof w.macs);
+	assert_true(p->ip.len == 0 || bytes_equal(p->ip, w.ip));
 	assert_int_equal(p->outer.flow_count, w.outer.flow_count);
 	assert_memory_equal(
 		p->outer.flows, w.outer.flows, w.outer.flow_count * sizeof *w.outer.flows);
@@ -732,6 +858,7 @@ static void a_fragment_in_a_tunnel_goes_on_within_it(void **state)
 	assert_int_equal(p.flow.source_port, 0);
 	assert_int_equal(p.fragment.offset, 8);
 	resume_with(&p, 17, UDP(SIP_PORTS) ABCD, &d, PACKET_UDP);
+	assert_int_equal(p.ip.len, 0);
 	is_the_same_as(&p, ETHERNET "8100 0001 0800" OUTER_1 GTPU_UDP
 				    "30ff <0> 00000005 |" UDP_IN_IPV4);
 }
@@ -747,6 +874,7 @@ static void a_tunnel_in_fragments_is_opened(void **state)
 	assert_int_equal(p.outer.flow_count, 0);
 	assert_int_equal(p.outer.scope, 0);
 	resume_with(&p, 17, GTPU_UDP "30ff <0> 00000005 |" UDP_IN_IPV4, &d, PACKET_UDP);
+	assert_true(p.ip.len > 0); // whole, in the datagram that was put together
 	is_the_same_as(&p, ETHERNET "0800" OUTER_1 GTPU_UDP "30ff <0> 00000005 |" UDP_IN_IPV4);
 }
 
@@ -811,6 +939,10 @@ int main(void)
 		cmocka_unit_test(as_many_as_the_bounds_say_and_not_one_more),
 		cmocka_unit_test(networks_that_differ_differ_in_scope),
 		cmocka_unit_test(what_changes_from_packet_to_packet_is_not_in_the_scope),
+		cmocka_unit_test(tunnels_that_a_user_can_make_or_fill_are_counted),
+		cmocka_unit_test(ethernet_addresses_are_those_nearest_to_the_packet),
+		cmocka_unit_test(the_vlan_of_a_frame_in_a_tunnel_is_not_that_of_the_frame),
+		cmocka_unit_test(the_ip_packet_is_the_innermost_one),
 		cmocka_unit_test(a_fragment_in_a_tunnel_goes_on_within_it),
 		cmocka_unit_test(a_tunnel_in_fragments_is_opened),
 		cmocka_unit_test(fragments_in_tunnels_in_fragments_are_resumed_one_by_one),
