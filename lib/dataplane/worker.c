@@ -197,7 +197,7 @@ static void count_target_frame(
 	struct worker *w, const struct target_table *table, const struct candidate *c)
 {
 	struct match match;
-	if (target_table_match(table, &c->flow, NULL, NULL, 0, &match, 1) > 0)
+	if (target_table_match(table, &c->flow, NULL, NULL, 0, NULL, &match, 1) > 0)
 		w->counters.target_frames[c->class]++;
 }
 

@@ -210,7 +210,7 @@ static void add_matches(struct sip_events *events, const struct target_table *ta
 	sip_identities_read(identities, message, target_table_numbering(table));
 	events->counters.identities_passed_over += identities->excess;
 	size_t count = target_table_match(table, flow, outer, identities->sightings,
-		identities->count, events->matches, events->config.max_tasks);
+		identities->count, NULL, events->matches, events->config.max_tasks);
 	if (count > events->config.max_tasks) {
 		uint64_t lost = count - events->config.max_tasks;
 		events->counters.matched += lost;

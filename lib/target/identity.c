@@ -368,3 +368,63 @@ bool identity_of_nai(struct bytes text, struct identity *out)
 	out->len = (uint16_t)w.len;
 	return true;
 }
+
+static void set_octets(struct identity *out, enum identity_kind kind, struct bytes octets)
+{
+	out->kind = (uint8_t)kind;
+	out->len = (uint16_t)octets.len;
+	memcpy(out->octets, octets.at, octets.len);
+}
+
+bool identity_of_imsi(struct bytes digits, struct identity *out)
+{
+	if (digits.len < 6 || digits.len > E164_MAX_DIGITS || !is_all_digits(digits))
+		return false;
+	set_octets(out, IDENTITY_IMSI, digits);
+	return true;
+}
+
+bool identity_of_imei(struct bytes digits, struct identity *out)
+{
+	enum { EQUIPMENT_DIGITS = 14 };
+	if (digits.len < EQUIPMENT_DIGITS || digits.len > EQUIPMENT_DIGITS + 2 ||
+		!is_all_digits(digits))
+		return false;
+	set_octets(out, IDENTITY_IMEI, bytes_slice(digits, 0, EQUIPMENT_DIGITS));
+	return true;
+}
+
+bool identity_of_imeisv(struct bytes digits, struct identity *out)
+{
+	if (digits.len != 16 || !is_all_digits(digits))
+		return false;
+	set_octets(out, IDENTITY_IMEISV, digits);
+	return true;
+}
+
+void identity_of_mac(const uint8_t octets[static 6], struct identity *out)
+{
+	set_octets(out, IDENTITY_MAC, bytes_of(octets, 6));
+}
+
+bool identity_of_attribute(struct bytes attribute, struct identity *out)
+{
+	if (attribute.len < 2 || attribute.at[1] != attribute.len)
+		return false;
+	set_octets(out, IDENTITY_ATTRIBUTE, attribute);
+	return true;
+}
+
+void identity_of_gtpc_tunnel(uint32_t teid, struct identity *out)
+{
+	const uint8_t octets[4] = {
+		(uint8_t)(teid >> 24), (uint8_t)(teid >> 16), (uint8_t)(teid >> 8), (uint8_t)teid};
+	set_octets(out, IDENTITY_GTPC_TUNNEL, bytes_of(octets, sizeof octets));
+}
+
+// The kind goes into the key, so that equal octets of another sort have another digest.
+struct digest identity_digest(const struct hash_key *key, const struct identity *identity)
+{
+	const struct hash_key of_kind = {key->k0 ^ identity->kind, key->k1};
+	return siphash128(&of_kind, bytes_of(identity->octets, identity->len));
+}

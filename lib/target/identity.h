@@ -6,6 +6,7 @@
 #define X2TAP_IDENTITY_H
 
 #include "bytes.h"
+#include "hash.h"
 #include "sip_uri.h"
 
 enum identity_kind {
@@ -14,6 +15,12 @@ enum identity_kind {
 	IDENTITY_NUMBER, // E.164 digits without + and separators
 	IDENTITY_LOCAL_NUMBER, // a number that `numbering` cannot make global, digits as dialled (0-9 A-F * #)
 	IDENTITY_NAI, // user@realm, realm in lower case; or what else a user name holds
+	IDENTITY_IMSI,        // 6 to 15 digits
+	IDENTITY_IMEI,        // 14 digits: without check digit or software version (TS 23.003 clause 6)
+	IDENTITY_IMEISV,      // 16 digits
+	IDENTITY_MAC,         // 6 octets
+	IDENTITY_ATTRIBUTE,   // a RADIUS attribute: type, length, value
+	IDENTITY_GTPC_TUNNEL, // a TEID of the control plane, 4 octets in network order
 };
 
 enum {
@@ -54,6 +61,15 @@ bool identity_of_target_uri(
 
 bool identity_of_e164(struct bytes digits, struct identity *out); // false: not 1 to 15 digits
 bool identity_of_nai(struct bytes text, struct identity *out);    // false: empty or too long
+bool identity_of_imsi(struct bytes digits, struct identity *out); // false: not 6 to 15 digits
+// 14 digits, 15 (the last is a check digit, which is left out) or 16 (IMEISV, whose software version is left out): the
+// equipment. False: another number of digits.
+bool identity_of_imei(struct bytes digits, struct identity *out);
+bool identity_of_imeisv(struct bytes digits, struct identity *out); // false: not 16 digits
+void identity_of_mac(const uint8_t octets[static 6], struct identity *out);
+// A whole attribute, type and length included. False: its length octet does not say how long it is.
+bool identity_of_attribute(struct bytes attribute, struct identity *out);
+void identity_of_gtpc_tunnel(uint32_t teid, struct identity *out);
 
 // What a target URI states beyond its identity: port, password and parameters. user=phone is not among them (it selects
 // the comparison by number), nor is the phone-context that helped to make a number global.
@@ -66,5 +82,8 @@ static inline bool identity_equal(const struct identity *a, const struct identit
 {
 	return a->kind == b->kind && a->len == b->len && memcmp(a->octets, b->octets, a->len) == 0;
 }
+
+// Of kind and octets: what stands for an identity where there are millions of them.
+struct digest identity_digest(const struct hash_key *key, const struct identity *identity);
 
 #endif

@@ -316,8 +316,8 @@ static bool read_port_list(struct reading *r, const struct place *place,
 // --- tunnels -------------------------------------------------------------------------------------------------
 
 // The schema lets 2^32 pass, which no TEID can be (TS 29.281 clause 5.1).
-static bool read_tunnel_id(struct reading *r, const struct place *place,
-	const struct yaml_node *node, struct identifier *out)
+static bool teid_read(
+	struct reading *r, const struct place *place, const struct yaml_node *node, uint32_t *out)
 {
 	uint64_t id;
 	if (!number_of(node_text(node), &id) || id > UINT32_MAX) {
@@ -325,11 +325,24 @@ static bool read_tunnel_id(struct reading *r, const struct place *place,
 			"'%.64s' is not a tunnel endpoint identifier, 0 to 4294967295", node->text);
 		return false;
 	}
-	out->tunnel_id = (uint32_t)id;
+	*out = (uint32_t)id;
+	return true;
+}
+
+static bool fragment_of_teid(struct reading *r, const struct place *place,
+	const struct yaml_node *node, uint32_t teid, struct identifier *out)
+{
 	struct writer w = fragment_start(r);
 	const char *element = identifier_element(out->type);
-	write_format(&w, "<%s>%u</%s>", element, out->tunnel_id, element);
+	write_format(&w, "<%s>%u</%s>", element, teid, element);
 	return fragment_finish(r, place, node, &w, out);
+}
+
+static bool read_tunnel_id(struct reading *r, const struct place *place,
+	const struct yaml_node *node, struct identifier *out)
+{
+	return teid_read(r, place, node, &out->tunnel_id) &&
+	       fragment_of_teid(r, place, node, out->tunnel_id, out);
 }
 
 // --- parties -------------------------------------------------------------------------------------------------
@@ -491,6 +504,138 @@ static bool read_user_name(struct reading *r, const struct place *place,
 	       fragment_of_text(r, place, node, node_text(node), out);
 }
 
+// A tunnel of the control plane is looked for in messages, not around packets, so it is a party of its own.
+static bool read_control_tunnel_id(struct reading *r, const struct place *place,
+	const struct yaml_node *node, struct identifier *out)
+{
+	uint32_t teid;
+	struct identity identity;
+	if (!teid_read(r, place, node, &teid))
+		return false;
+	identity_of_gtpc_tunnel(teid, &identity);
+	return keep_identity(r, out, &identity) && fragment_of_teid(r, place, node, teid, out);
+}
+
+// IMSI, IMEI and IMEISV are plain digits; how many is all that can be checked.
+static const struct digits_form {
+	enum identifier_type type;
+	uint8_t least, most;
+	bool (*identity_of)(struct bytes digits, struct identity *out);
+	const char *is_not; // what the text is not
+} digits_forms[] = {
+	{IDENTIFIER_IMSI, 6, 15, identity_of_imsi, "an IMSI: 6 to 15 digits"},
+	{IDENTIFIER_SUPI_IMSI, 6, 15, identity_of_imsi, "an IMSI: 6 to 15 digits"},
+	{IDENTIFIER_IMEI, 14, 14, identity_of_imei,
+		"an IMEI: 14 digits, without check digit or software version"},
+	{IDENTIFIER_PEI_IMEI, 14, 14, identity_of_imei,
+		"an IMEI: 14 digits, without check digit or software version"},
+	{IDENTIFIER_PEI_IMEISV, 16, 16, identity_of_imeisv, "an IMEISV: 16 digits"},
+};
+
+static bool read_digits(struct reading *r, const struct place *place, const struct yaml_node *node,
+	struct identifier *out)
+{
+	const struct digits_form *form = digits_forms;
+	while (form->type != out->type)
+		form++;
+	struct bytes text = node_text(node);
+	struct identity identity;
+	if (text.len < form->least || text.len > form->most ||
+		!form->identity_of(text, &identity)) {
+		target_complain(r, node->mark, X1_SYNTAX, place, "'%.64s' is not %s", node->text,
+			form->is_not);
+		return false;
+	}
+	return keep_identity(r, out, &identity) && fragment_of_text(r, place, node, text, out);
+}
+
+// Six pairs of hex digits with ':' or '-' between them.
+static bool mac_read(struct bytes text, uint8_t octets[static 6])
+{
+	if (text.len != 17)
+		return false;
+	for (size_t i = 0; i < 6; i++) {
+		const uint8_t *at = text.at + 3 * i;
+		int high = ascii_hex_value(at[0]), low = ascii_hex_value(at[1]);
+		if (high < 0 || low < 0 || (i > 0 && at[-1] != text.at[2]))
+			return false;
+		octets[i] = (uint8_t)(high << 4 | low);
+	}
+	return text.at[2] == ':' || text.at[2] == '-';
+}
+
+// A group address (IEEE 802 clause 8.2.2: the lowest bit of the first octet) is in everybody's frames, and no station has 0.
+static bool is_station(const uint8_t octets[static 6])
+{
+	static const uint8_t nobody[6] = {0};
+	return (octets[0] & 1) == 0 && memcmp(octets, nobody, sizeof nobody) != 0;
+}
+
+static bool read_mac_address(struct reading *r, const struct place *place,
+	const struct yaml_node *node, struct identifier *out)
+{
+	uint8_t octets[6];
+	if (!mac_read(node_text(node), octets)) {
+		target_complain(r, node->mark, X1_SYNTAX, place,
+			"'%.64s' is not a MAC address, as in 00:00:5e:00:53:01", node->text);
+		return false;
+	}
+	if (!is_station(octets)) {
+		target_complain(r, node->mark, X1_TASK_FAILED, place,
+			"'%.64s' is no station's: a group, all of them, or none", node->text);
+		return false;
+	}
+	struct identity identity;
+	identity_of_mac(octets, &identity);
+	char canonical[18];
+	snprintf(canonical, sizeof canonical, "%02x:%02x:%02x:%02x:%02x:%02x", octets[0], octets[1],
+		octets[2], octets[3], octets[4], octets[5]);
+	return keep_identity(r, out, &identity) &&
+	       fragment_of_text(r, place, node, bytes_of_text(canonical), out);
+}
+
+enum {
+	ATTRIBUTE_HEADER = 2, // octets of type and length (RFC 2865 section 5)
+	ATTRIBUTE_MAX = 255
+};
+
+// Returns the octets of whole pairs of hex digits, 0 when the text is something else or too long.
+static size_t hex_read(struct bytes text, uint8_t octets[static ATTRIBUTE_MAX])
+{
+	if (text.len % 2 || text.len > 2 * ATTRIBUTE_MAX)
+		return 0;
+	for (size_t i = 0; i < text.len; i++) {
+		int nibble = ascii_hex_value(text.at[i]);
+		if (nibble < 0)
+			return 0;
+		octets[i / 2] = (uint8_t)(octets[i / 2] << 4 | nibble);
+	}
+	return text.len / 2;
+}
+
+static bool read_radius_attribute(struct reading *r, const struct place *place,
+	const struct yaml_node *node, struct identifier *out)
+{
+	uint8_t octets[ATTRIBUTE_MAX] = {0};
+	size_t len = hex_read(node_text(node), octets);
+	if (len == 0) {
+		target_complain(r, node->mark, X1_SYNTAX, place,
+			"'%.64s' is not a RADIUS attribute: pairs of hex digits, at most %d of them",
+			node->text, ATTRIBUTE_MAX);
+		return false;
+	}
+	struct identity identity;
+	if (len <= ATTRIBUTE_HEADER || !identity_of_attribute(bytes_of(octets, len), &identity)) {
+		target_complain(r, node->mark, X1_SYNTAX, place,
+			"'%.64s' is not one whole RADIUS attribute: its type, its length (here %zu, in "
+			"hex %02x) and its value",
+			node->text, len, (unsigned)len);
+		return false;
+	}
+	return keep_identity(r, out, &identity) &&
+	       fragment_of_text(r, place, node, node_text(node), out);
+}
+
 // --- the choice ----------------------------------------------------------------------------------------------
 
 typedef bool value_reader(
@@ -504,9 +649,9 @@ static const struct form {
 	enum identifier_type type;
 } forms[] = {
 	{"e164Number", read_e164, YAML_SCALAR, IDENTIFIER_E164_NUMBER},
-	{.name = "imsi"},
-	{.name = "imei"},
-	{.name = "macAddress"},
+	{"imsi", read_digits, YAML_SCALAR, IDENTIFIER_IMSI},
+	{"imei", read_digits, YAML_SCALAR, IDENTIFIER_IMEI},
+	{"macAddress", read_mac_address, YAML_SCALAR, IDENTIFIER_MAC_ADDRESS},
 	{"ipv4Address", read_address, YAML_SCALAR, IDENTIFIER_IPV4_ADDRESS},
 	{"ipv6Address", read_address, YAML_SCALAR, IDENTIFIER_IPV6_ADDRESS},
 	{"ipv4Cidr", read_prefix, YAML_SCALAR, IDENTIFIER_IPV4_CIDR},
@@ -525,18 +670,18 @@ static const struct form {
 	{"impu", read_uri, YAML_SCALAR, IDENTIFIER_IMPU},
 	{"impi", read_user_name, YAML_SCALAR, IDENTIFIER_IMPI},
 	{"nai", read_user_name, YAML_SCALAR, IDENTIFIER_NAI},
-	{.name = "radiusAttribute"},
+	{"radiusAttribute", read_radius_attribute, YAML_SCALAR, IDENTIFIER_RADIUS_ATTRIBUTE},
 	{"gtpuTunnelId", read_tunnel_id, YAML_SCALAR, IDENTIFIER_GTPU_TUNNEL_ID},
-	{.name = "gtpcTunnelId"},
+	{"gtpcTunnelId", read_control_tunnel_id, YAML_SCALAR, IDENTIFIER_GTPC_TUNNEL_ID},
 	{.name = "callPartyRole"},
 	{.name = "nonLocalIdentifier"},
-	{.name = "supiimsi"},
+	{"supiimsi", read_digits, YAML_SCALAR, IDENTIFIER_SUPI_IMSI},
 	{.name = "supinai"},
 	{.name = "suci"},
-	{.name = "peiImei"},
+	{"peiImei", read_digits, YAML_SCALAR, IDENTIFIER_PEI_IMEI},
 	{.name = "peiImeiCheckDigit"},
-	{.name = "peiImeisv"},
-	{.name = "gpsiMsisdn"},
+	{"peiImeisv", read_digits, YAML_SCALAR, IDENTIFIER_PEI_IMEISV},
+	{"gpsiMsisdn", read_e164, YAML_SCALAR, IDENTIFIER_GPSI_MSISDN},
 	{.name = "gpsiNai"},
 	{.name = "eui64"},
 	{.name = "serviceAccessIdentifier"},
@@ -580,12 +725,20 @@ static bool expect_kind(struct reading *r, const struct place *place, const stru
 	return kind == YAML_MAP ? expect_map(r, place, node) : expect_scalar(r, place, node);
 }
 
-static const char *refusal_of(const struct form *form)
+// What to order in the place of what is not supported, or NULL.
+static const char *instead_of(const struct form *form)
 {
-	if (strcmp(form->name, "gtpcTunnelId") == 0)
-		return "comes with GTP-C, which this version does not read; a tunnel of the user plane is "
-		       "gtpuTunnelId";
-	return "not supported by this version";
+	static const struct {
+		const char *name, *instead;
+	} others[] = {
+		{"supinai", "nai"},
+		{"gpsiNai", "nai"},
+		{"peiImeiCheckDigit", "peiImei, without the check digit"},
+	};
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (strcmp(others[i].name, form->name) == 0)
+			return others[i].instead;
+	return NULL;
 }
 
 bool identifier_read(struct reading *r, const struct place *place, const struct yaml_node *item,
@@ -605,8 +758,10 @@ bool identifier_read(struct reading *r, const struct place *place, const struct 
 	if (!form)
 		return false;
 	if (!form->read) {
-		target_complain(r, value->key_mark, X1_UNSUPPORTED_IDENTIFIER, place, "%s: %s",
-			form->name, refusal_of(form));
+		const char *instead = instead_of(form);
+		target_complain(r, value->key_mark, X1_UNSUPPORTED_IDENTIFIER, place,
+			"%s: not supported by this version%s%s", form->name,
+			instead ? ": order " : "", instead ? instead : "");
 		return false;
 	}
 	const struct place value_place = {place, form->name, 0, false};

@@ -19,18 +19,19 @@ struct entry {
 	alignas(64) uint32_t generation; // 0: no task
 	uint32_t next;                   // slot + 1 of the next entry of the bucket; 0: last
 	uint32_t tag;                    // high half of the key's hash
+	uint32_t identity;               // in the pool
+	uint64_t digest_high;            // of the identity; the low half is the key's hash
 	uint8_t primary;
 	uint8_t identity_kind;
 	uint16_t identity_len;
-	uint32_t identity; // in the pool
-	uint32_t stated;   // in the pool: struct sip_uri
-	uint32_t ports;    // in the pool: struct port_range
+	uint32_t stated; // in the pool: struct sip_uri
+	uint32_t ports;  // in the pool: struct port_range
 	uint32_t tunnel_id;
 	uint16_t port_count;
-	uint8_t protocol;       // of the ports
-	uint8_t prefix_len;     // of the address
+	uint8_t protocol;   // of the ports
+	uint8_t prefix_len; // of the address
 	bool has_tunnel;
-	uint8_t services; // enum service bits, 0: all
+	uint8_t services;       // enum service bits, 0: all
 	struct address address; // family 0: none
 };
 _Static_assert(sizeof(struct entry) == 64, "an entry is a cache line");
@@ -52,6 +53,8 @@ struct target_table {
 	const struct numbering *numbering;
 	struct hash_key key;
 	size_t capacity, mapped;
+	uint32_t kinds;       // bit k: some task names an identity of kind k
+	uint32_t bound_kinds; // of them, those that may hold by a binding
 
 	struct entry *entries; // capacity of them
 	uint32_t *heads;       // slot + 1 of the first entry of each bucket; 0: empty
@@ -67,11 +70,6 @@ struct target_table {
 static inline const void *pool_at(const struct target_table *t, uint32_t at)
 {
 	return t->pool + (size_t)at * POOL_UNIT;
-}
-
-static inline struct bytes entry_identity(const struct target_table *t, const struct entry *e)
-{
-	return bytes_of(pool_at(t, e->identity), e->identity_len);
 }
 
 static inline const struct port_range *entry_ports(
@@ -90,12 +88,23 @@ static inline uint64_t be64_of(const uint8_t *at)
 	return (uint64_t)be32_of(at) << 32 | be32_of(at + 4);
 }
 
-// Kinds and lengths go into the key, so that equal octets of another sort land elsewhere.
-static inline uint64_t hash_identity(
-	const struct target_table *t, uint8_t kind, struct bytes identity)
+// Kinds of identities by which the end of a flow may be somebody's: those that bindings keep (signals.h: roles up to
+// SIGNAL_ROLE_SUBSCRIBER_LAST), of which the last is in Ethernet headers too.
+static const uint32_t BOUND_KINDS = 1u << IDENTITY_NUMBER | 1u << IDENTITY_NAI |
+                                    1u << IDENTITY_IMSI | 1u << IDENTITY_IMEI |
+                                    1u << IDENTITY_IMEISV | 1u << IDENTITY_MAC;
+
+static inline bool entry_may_be_bound(const struct entry *e)
 {
-	const struct hash_key key = {t->key.k0 ^ kind, t->key.k1};
-	return siphash(&key, identity);
+	return BOUND_KINDS >> e->identity_kind & 1 && !e->stated;
+}
+
+// Identities are filed under the low half of their digest; both halves tell them apart: of the 128 bits no more than the 26
+// between the smallest bucket number and the tag are not compared.
+static inline bool entry_is_of(const struct entry *e, const struct digest *digest)
+{
+	return e->primary == PRIMARY_IDENTITY && e->tag == digest->low >> 32 &&
+	       e->digest_high == digest->high;
 }
 
 static inline uint64_t hash_tunnel(const struct target_table *t, uint32_t tunnel_id)

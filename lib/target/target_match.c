@@ -8,6 +8,8 @@ struct findings {
 	size_t level_count; // flows that count: `flow`, and with match_outer those of `outer`
 	const struct sighting *sightings;
 	size_t sighting_count;
+	const struct bound *bound; // NULL: nobody
+	size_t bound_count;
 	struct match *out;
 	size_t max, count;
 };
@@ -108,6 +110,11 @@ static uint8_t ends_of(const struct findings *f, const struct entry *e)
 	return ends;
 }
 
+static size_t bound_count(const struct bound *bound)
+{
+	return bound->count < BOUND_MAX ? bound->count : BOUND_MAX;
+}
+
 static bool is_in_tunnel(const struct findings *f, uint32_t tunnel_id)
 {
 	size_t count = f->outer ? tunnels_of(f->outer->teid_count) : 0;
@@ -142,6 +149,21 @@ static uint32_t roles_of(const struct findings *f, const struct entry *e)
 	return roles;
 }
 
+// The ends that the bound identity of this index gives to the entry's target.
+static uint8_t bound_ends_at(const struct findings *f, const struct entry *e, size_t index)
+{
+	bool its = entry_may_be_bound(e) && entry_is_of(e, &f->bound->identities[index]);
+	return its ? f->bound->ends[index] & (END_SOURCE | END_DESTINATION | END_NEITHER) : 0;
+}
+
+static uint8_t bound_ends_of(const struct findings *f, const struct entry *e)
+{
+	uint8_t ends = 0;
+	for (size_t i = 0; i < f->bound_count; i++)
+		ends |= bound_ends_at(f, e, i);
+	return ends;
+}
+
 static void take(struct findings *f, const struct entry *e, uint32_t roles)
 {
 	bool about_flow = e->address.family || e->port_count;
@@ -152,6 +174,7 @@ static void take(struct findings *f, const struct entry *e, uint32_t roles)
 		f->out[f->count] = (struct match){
 			.slot = (uint32_t)(e - f->table->entries),
 			.generation = e->generation,
+			.bound = bound_ends_of(f, e),
 			.ends = ends,
 			.services = e->services,
 			.roles = roles,
@@ -180,15 +203,16 @@ static bool was_seen_before(const struct findings *f, size_t index)
 }
 
 // An identity may be seen many times in a message; the first sighting finds its tasks and gathers the roles of all.
-static void find_by_identity(struct findings *f, size_t index)
+static void find_by_sighting(struct findings *f, size_t index)
 {
 	const struct target_table *t = f->table;
 	const struct identity *identity = &f->sightings[index].identity;
-	uint64_t hash = hash_identity(t, identity->kind, bytes_of(identity->octets, identity->len));
+	if (!target_table_asks(t, identity->kind))
+		return;
+	struct digest digest = identity_digest(&t->key, identity);
 	bool first = true;
-	for (const struct entry *e = bucket(t, hash); e; e = entry_at(t, e->next)) {
-		if (e->tag != hash >> 32 || e->primary != PRIMARY_IDENTITY ||
-			!is_identity(t, e, identity))
+	for (const struct entry *e = bucket(t, digest.low); e; e = entry_at(t, e->next)) {
+		if (!entry_is_of(e, &digest) || !is_identity(t, e, identity))
 			continue;
 		if (first && was_seen_before(f, index))
 			return;
@@ -197,6 +221,24 @@ static void find_by_identity(struct findings *f, size_t index)
 		if (roles)
 			take(f, e, roles);
 	}
+}
+
+static bool was_bound_before(const struct findings *f, const struct entry *e, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (bound_ends_at(f, e, i))
+			return true;
+	return false;
+}
+
+// What was sighted too is taken already.
+static void find_by_bound(struct findings *f, size_t index)
+{
+	const struct target_table *t = f->table;
+	const struct digest *digest = &f->bound->identities[index];
+	for (const struct entry *e = bucket(t, digest->low); e; e = entry_at(t, e->next))
+		if (bound_ends_at(f, e, index) && !was_bound_before(f, e, index) && !roles_of(f, e))
+			take(f, e, 0);
 }
 
 // --- by tunnel -----------------------------------------------------------------------------------------------
@@ -317,13 +359,25 @@ static void find_by_port(struct findings *f, size_t end)
 
 size_t target_table_match(const struct target_table *table, const struct flow *flow,
 	const struct encapsulation *outer, const struct sighting *sightings, size_t sighting_count,
-	struct match *out, size_t max)
+	const struct bound *bound, struct match *out, size_t max)
 {
-	struct findings f = {table, flow, outer, level_count(table, outer), sightings,
-		sighting_count, out, max, 0};
+	struct findings f = {
+		.table = table,
+		.flow = flow,
+		.outer = outer,
+		.level_count = level_count(table, outer),
+		.sightings = sightings,
+		.sighting_count = sighting_count,
+		.bound = bound,
+		.bound_count = bound && target_table_asks_bound(table) ? bound_count(bound) : 0,
+		.out = out,
+		.max = max,
+	};
 	size_t ends = 2 * f.level_count;
 	for (size_t i = 0; i < sighting_count; i++)
-		find_by_identity(&f, i);
+		find_by_sighting(&f, i);
+	for (size_t i = 0; i < f.bound_count; i++)
+		find_by_bound(&f, i);
 	if (outer && table->filter.has_tunnels)
 		find_by_tunnels(&f);
 	for (size_t end = 0; end < ends; end++)

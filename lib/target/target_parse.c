@@ -30,7 +30,8 @@ static void choose(struct reading *r, const struct place *place, const struct ya
 	const struct identifier *found, struct choice *choice)
 {
 	static const char *const names[DIMENSIONS] = {"address or prefix",
-		"port, port range or port list", "identity of a party", "tunnel"};
+		"port, port range or port list",
+		"party, by whatever name (a GTP-C tunnel is one too)", "tunnel of the user plane"};
 	enum dimension d = identifier_dimension(found->type);
 	if (!choice->from[d]) {
 		choice->from[d] = item;
@@ -60,6 +61,64 @@ static bool is_number_of_all(const struct identifier *party)
 		       context.len > 0);
 }
 
+// Attributes whose values many subscribers share, by type: of the NAS, of the service, of what goes on (RFC 2865, 2866, 2868,
+// 2869, 3162).
+static bool is_attribute_of_all(const struct identifier *party)
+{
+	static const uint8_t shared[] = {
+		4,  // NAS-IP-Address
+		5,  // NAS-Port: counted anew by each NAS
+		6,  // Service-Type
+		7,  // Framed-Protocol
+		9,  // Framed-IP-Netmask
+		10, // Framed-Routing
+		12, // Framed-MTU
+		13, // Framed-Compression
+		15, // Login-Service
+		16, // Login-TCP-Port
+		27, // Session-Timeout
+		28, // Idle-Timeout
+		29, // Termination-Action
+		30, // Called-Station-Id: an access point, an APN
+		32, // NAS-Identifier
+		40, // Acct-Status-Type
+		41, // Acct-Delay-Time
+		45, // Acct-Authentic
+		49, // Acct-Terminate-Cause
+		61, // NAS-Port-Type
+		62, // Port-Limit
+		64, // Tunnel-Type
+		65, // Tunnel-Medium-Type
+		85, // Acct-Interim-Interval
+		95, // NAS-IPv6-Address
+	};
+	return party->identity_kind == IDENTITY_ATTRIBUTE &&
+	       memchr(shared, party->identity.at[0], sizeof shared);
+}
+
+// Messages that ask for a tunnel have none yet, and bear 0 (TS 29.060 clause 6, TS 29.274 clause 5.5.2).
+static bool is_tunnel_of_all(const struct identifier *party)
+{
+	static const uint8_t none[4] = {0};
+	return party->identity_kind == IDENTITY_GTPC_TUNNEL &&
+	       memcmp(party->identity.at, none, sizeof none) == 0;
+}
+
+// Why a party is not one subscriber's, and what to do about it; NULL: it is.
+static const char *fault_of_party(const struct identifier *party)
+{
+	if (is_number_of_all(party))
+		return "a local number is another subscriber's at every host: write it globally "
+		       "with '+', state its phone-context, configure 'numbering', add an address or a "
+		       "tunnel";
+	if (is_attribute_of_all(party))
+		return "attributes of this type are those of many subscribers: order one that names the "
+		       "target, add an address or a tunnel";
+	if (is_tunnel_of_all(party))
+		return "0 stands in the messages of all sessions that have no tunnel yet: add an address";
+	return NULL;
+}
+
 // Refuses what is wide, or notes it where that is allowed.
 static void check_width(struct reading *r, const struct place *place, const struct choice *choice,
 	struct task *task)
@@ -69,17 +128,15 @@ static void check_width(struct reading *r, const struct place *place, const stru
 	const struct yaml_node *party = choice->from[DIMENSION_PARTY];
 	if (choice->faulty || choice->from[DIMENSION_TUNNEL])
 		return; // a tunnel is one subscriber's, whatever else is said
+	const char *fault = party ? fault_of_party(&choice->identifiers[DIMENSION_PARTY]) : NULL;
 	bool wide = !address || is_wide(&choice->identifiers[DIMENSION_ADDRESS]);
-	task->wide = wide && (party ? is_number_of_all(&choice->identifiers[DIMENSION_PARTY])
-				    : address || port);
+	task->wide = wide && (party ? fault != NULL : address || port);
 	if (!task->wide || r->rules->allow_wide_targets)
 		return;
 	if (party)
 		target_complain(r, party->first->key_mark, X1_TASK_FAILED, place,
-			"%s: a local number is another subscriber's at every host: write it globally "
-			"with '+', state its phone-context, configure 'numbering', add an address or a "
-			"tunnel, or set 'targets: allow_wide_targets: yes' in x2tap.yaml",
-			party->first->key);
+			"%s: %s, or set 'targets: allow_wide_targets: yes' in x2tap.yaml",
+			party->first->key, fault);
 	else if (!address)
 		target_complain(r, port->first->key_mark, X1_TASK_FAILED, place,
 			"%s alone is everybody's: add an address, a party or a tunnel, or set "
@@ -91,6 +148,40 @@ static void check_width(struct reading *r, const struct place *place, const stru
 			"is set in x2tap.yaml",
 			address->first->key,
 			choice->identifiers[DIMENSION_ADDRESS].address.family == 4 ? 16 : 32);
+}
+
+static bool is_tcp_port(enum identifier_type type)
+{
+	return type >= IDENTIFIER_TCP_PORT && type <= IDENTIFIER_TCP_PORT_LIST;
+}
+
+// Why a party and another identifier can never hold in one message, or NULL.
+static const char *never_with(enum identifier_type party, enum identifier_type other)
+{
+	if (party == IDENTIFIER_GTPC_TUNNEL_ID && other == IDENTIFIER_GTPU_TUNNEL_ID)
+		return "GTP-C does not travel in tunnels of the user plane";
+	if (party == IDENTIFIER_GTPC_TUNNEL_ID && is_tcp_port(other))
+		return "GTP-C is never sent over TCP";
+	if (party == IDENTIFIER_RADIUS_ATTRIBUTE && is_tcp_port(other))
+		return "x2tap reads RADIUS over UDP alone";
+	return NULL;
+}
+
+// An order that could never yield anything is a mistake that nobody would notice.
+static void check_combination(struct reading *r, const struct place *place, struct choice *choice)
+{
+	const struct yaml_node *party = choice->from[DIMENSION_PARTY];
+	enum identifier_type type = choice->identifiers[DIMENSION_PARTY].type;
+	for (size_t d = 0; party && d < DIMENSIONS; d++) {
+		enum identifier_type other = choice->identifiers[d].type;
+		const char *why = choice->from[d] ? never_with(type, other) : NULL;
+		if (!why)
+			continue;
+		target_complain(r, party->first->key_mark, X1_UNSUPPORTED_COMBINATION, place,
+			"%s and %s: %s, so both never hold at once", identifier_element(type),
+			identifier_element(other), why);
+		choice->faulty = true;
+	}
 }
 
 static void keep_choice(struct reading *r, const struct choice *choice, struct task *task)
@@ -122,6 +213,7 @@ static void read_identifiers(
 			choice.faulty = true;
 	}
 	place.is_item = false;
+	check_combination(r, &place, &choice);
 	check_width(r, &place, &choice, task);
 	if (!choice.faulty)
 		keep_choice(r, &choice, task);
@@ -213,27 +305,39 @@ static void read_services(
 		read_service(r, &place, n, task);
 }
 
-// Parties that only SIP shows. User names and numbers of tunnels stand elsewhere too.
-static bool is_of_sip_alone(enum identifier_type type)
+// Parties that only SIP shows: URIs that carry no global number, or state what no other protocol can show.
+static bool is_of_sip_alone(const struct identifier *id)
 {
-	return type == IDENTIFIER_SIP_URI || type == IDENTIFIER_TEL_URI ||
-	       type == IDENTIFIER_E164_NUMBER || type == IDENTIFIER_IMPU;
+	return id->stated || id->identity_kind == IDENTITY_URI ||
+	       id->identity_kind == IDENTITY_LOCAL_NUMBER;
 }
 
-// An order that could never yield anything is a mistake that nobody would notice.
+// Parties that SIP never shows, and that no address is bound to.
+static bool is_of_data_alone(const struct identifier *id)
+{
+	return id->identity_kind == IDENTITY_ATTRIBUTE || id->identity_kind == IDENTITY_GTPC_TUNNEL;
+}
+
+// Nor may a list of services leave nothing.
 static void check_services(struct reading *r, const struct place *up, const struct yaml_node *map,
 	const struct task *task)
 {
 	const struct yaml_node *list = yaml_get(map, "listOfServiceTypes");
 	const struct place place = {up, "listOfServiceTypes", 0, false};
-	if (task->services != SERVICE_DATA)
-		return;
-	for (size_t i = 0; i < task->identifier_count; i++)
-		if (is_of_sip_alone(task->identifiers[i].type))
+	for (size_t i = 0; i < task->identifier_count; i++) {
+		const struct identifier *id = &task->identifiers[i];
+		if (task->services == SERVICE_DATA && is_of_sip_alone(id))
 			target_complain(r, list->mark, X1_UNSUPPORTED_SERVICE, &place,
 				"data alone yields nothing for %s, which only SIP shows: add voice or "
-				"messaging, or name the target by an address, a tunnel, impi or nai",
-				identifier_element(task->identifiers[i].type));
+				"messaging, or name the target by a global number without parameters, a user "
+				"name, an IMSI, a device, an address or a tunnel",
+				identifier_element(id->type));
+		else if (task->services && !(task->services & SERVICE_DATA) && is_of_data_alone(id))
+			target_complain(r, list->mark, X1_UNSUPPORTED_SERVICE, &place,
+				"without data there is nothing for %s, which only RADIUS and GTP-C show: "
+				"add data",
+				identifier_element(id->type));
+	}
 }
 
 // Parts of X1's TaskDetails that would promise what x2tap does not do.

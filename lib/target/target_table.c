@@ -135,6 +135,8 @@ static uint32_t pool_add_stated(struct target_table *t, const struct sip_uri *st
 static bool entry_add_identity(
 	struct target_table *t, struct entry *e, const struct identifier *identifier)
 {
+	if (identifier->identity.len > IDENTITY_MAX || identifier->identity_kind >= 32)
+		return false;
 	e->identity_kind = identifier->identity_kind;
 	e->identity_len = (uint16_t)identifier->identity.len;
 	e->identity = pool_add(t, identifier->identity.at, identifier->identity.len);
@@ -179,6 +181,15 @@ static bool entry_add(struct target_table *t, struct entry *e, const struct iden
 	case IDENTIFIER_IMPU:
 	case IDENTIFIER_IMPI:
 	case IDENTIFIER_NAI:
+	case IDENTIFIER_IMSI:
+	case IDENTIFIER_SUPI_IMSI:
+	case IDENTIFIER_IMEI:
+	case IDENTIFIER_PEI_IMEI:
+	case IDENTIFIER_PEI_IMEISV:
+	case IDENTIFIER_GPSI_MSISDN:
+	case IDENTIFIER_MAC_ADDRESS:
+	case IDENTIFIER_RADIUS_ATTRIBUTE:
+	case IDENTIFIER_GTPC_TUNNEL_ID:
 		return entry_add_identity(t, e, identifier);
 	case IDENTIFIER_GTPU_TUNNEL_ID:
 		e->tunnel_id = identifier->tunnel_id;
@@ -280,12 +291,26 @@ static void chain(struct target_table *t, uint32_t slot, uint64_t hash)
 	t->heads[hash & t->bucket_mask] = slot + 1;
 }
 
+static void file_by_identity(struct target_table *t, uint32_t slot)
+{
+	struct entry *e = &t->entries[slot];
+	uint32_t kind = 1u << e->identity_kind;
+	struct identity identity = {.kind = e->identity_kind, .len = e->identity_len};
+	memcpy(identity.octets, pool_at(t, e->identity), e->identity_len);
+	struct digest digest = identity_digest(&t->key, &identity);
+	e->primary = PRIMARY_IDENTITY;
+	e->digest_high = digest.high;
+	t->kinds |= kind;
+	if (entry_may_be_bound(e))
+		t->bound_kinds |= kind;
+	chain(t, slot, digest.low);
+}
+
 static void file_entry(struct target_table *t, uint32_t slot)
 {
 	struct entry *e = &t->entries[slot];
 	if (e->identity) {
-		e->primary = PRIMARY_IDENTITY;
-		chain(t, slot, hash_identity(t, e->identity_kind, entry_identity(t, e)));
+		file_by_identity(t, slot);
 	} else if (e->has_tunnel) {
 		e->primary = PRIMARY_TUNNEL;
 		t->filter.has_tunnels = true;
@@ -434,4 +459,14 @@ bool target_table_holds(const struct target_table *table, uint32_t slot, uint32_
 {
 	return generation != 0 && slot < table->capacity &&
 	       table->entries[slot].generation == generation;
+}
+
+bool target_table_asks(const struct target_table *table, enum identity_kind kind)
+{
+	return kind < 32 && table->kinds >> kind & 1;
+}
+
+bool target_table_asks_bound(const struct target_table *table)
+{
+	return table->bound_kinds != 0;
 }

@@ -21,7 +21,8 @@ const struct numbering *target_table_numbering(const struct target_table *table)
 
 // --- every frame ---------------------------------------------------------------------------------------------
 // Whether an address, a tunnel or, for tasks ordered by port alone, a port could be a target's: never false for one that
-// is, rarely true for one that is not. A task with a party is not in here, and one with a tunnel by that alone. Where
+// is, rarely true for one that is not. A task with a party is not in here (whose an address is by a binding, the bindings
+// tell), and one with a tunnel by that alone. Where
 // `match_outer` is set this is asked of the outer flows of a packet too, as of its own. The filter is the part that the
 // data path reads for every frame; its layout is open so that this inlines.
 
@@ -120,26 +121,50 @@ struct sighting {
 	uint8_t role; // the caller's number for where it stood, below 32
 };
 
-enum { END_SOURCE = 1, END_DESTINATION = 2 };
+enum {
+	END_SOURCE = 1,
+	END_DESTINATION = 2,
+	END_NEITHER = 4, // of struct bound alone: whose the message is, not an end of its packet
+};
+
+// Whose the ends of a flow are, by bindings and Ethernet addresses: identity_digest() of each identity, with the key of the
+// table.
+enum { BOUND_MAX = 24 };
+struct bound {
+	uint8_t count; // one that says more than there is room for is not believed
+	uint8_t ends
+		[BOUND_MAX]; // END_ bits; an identity may stand there once for each end. 0: of neither, so nobody's
+	struct digest identities[BOUND_MAX];
+};
 
 struct match {
 	uint32_t slot, generation; // see struct task
+	// END_ bits: which ends of the flow were bound to the task's identity; 0: none, or the task has no identity
+	uint8_t bound;
 	// END_ bits: which end of the flow the address and port identifiers held for, of the innermost flow where they
 	// hold; 0 if the task has none
 	uint8_t ends;
 	// What the task is limited to: enum service bits, 0: all. Nothing was left out for it: the caller does that.
 	uint8_t services;
-	uint32_t
-		roles; // bit r: a sighting of role r was the task's identity; 0 if the task has none
+	// bit r: a sighting of role r was the task's identity; 0 if the task has none, or holds by `bound` alone
+	uint32_t roles;
 };
 
 // Every task all of whose identifiers hold for this message: addresses and ports for the same end of `flow`, or with
 // match_outer for the same end of one of the flows of `outer`; the tunnel among the TEIDs of `outer`; the identity among
-// `sightings`. Each task once. `outer` is what `flow` travelled in; NULL: nothing. Writes at most `max` and returns how
-// many there are (more than `max`: call again with more room; order is stable).
+// `sightings`, or `bound` to an end, which need not be that of address and ports. An identity that is stated with more
+// (identity_stated_holds()) must be sighted. Each task once. `outer` is what `flow` travelled in, `bound` whose its ends
+// are; NULL: nothing, nobody. Writes at most `max` and returns how many there are (more than `max`: call again with
+// more room; order is stable).
 size_t target_table_match(const struct target_table *table, const struct flow *flow,
 	const struct encapsulation *outer, const struct sighting *sightings, size_t sighting_count,
-	struct match *out, size_t max);
+	const struct bound *bound, struct match *out, size_t max);
+
+// Whether some task names an identity of this kind: others need not be looked for.
+bool target_table_asks(const struct target_table *table, enum identity_kind kind);
+// Whether some task could hold by `bound`: it names an identity that bindings or frames carry (IDENTITY_NUMBER, NAI, IMSI,
+// IMEI, IMEISV, MAC) and states nothing beyond it.
+bool target_table_asks_bound(const struct target_table *table);
 
 // Whether (slot, generation) is still ordered: state of ended or changed tasks is void.
 bool target_table_holds(const struct target_table *table, uint32_t slot, uint32_t generation);

@@ -241,6 +241,20 @@ bool task_is_wide(const struct task *task)
 	return task->wide;
 }
 
+bool task_identity(const struct task *task, struct identity *out)
+{
+	for (size_t i = 0; i < task->identifier_count; i++) {
+		const struct identifier *id = &task->identifiers[i];
+		if (id->identity.len == 0 || id->identity.len > sizeof out->octets)
+			continue;
+		out->kind = id->identity_kind;
+		out->len = (uint16_t)id->identity.len;
+		memcpy(out->octets, id->identity.at, id->identity.len);
+		return true;
+	}
+	return false;
+}
+
 uint64_t task_owner(const struct task *task, uint32_t index)
 {
 	return (uint64_t)task->slot << 32 | task->tickets[index];
@@ -291,6 +305,15 @@ const char *identifier_element(enum identifier_type type)
 		[IDENTIFIER_IMPU] = "impu",
 		[IDENTIFIER_IMPI] = "impi",
 		[IDENTIFIER_NAI] = "nai",
+		[IDENTIFIER_IMSI] = "imsi",
+		[IDENTIFIER_SUPI_IMSI] = "supiimsi",
+		[IDENTIFIER_IMEI] = "imei",
+		[IDENTIFIER_PEI_IMEI] = "peiImei",
+		[IDENTIFIER_PEI_IMEISV] = "peiImeisv",
+		[IDENTIFIER_GPSI_MSISDN] = "gpsiMsisdn",
+		[IDENTIFIER_MAC_ADDRESS] = "macAddress",
+		[IDENTIFIER_RADIUS_ATTRIBUTE] = "radiusAttribute",
+		[IDENTIFIER_GTPC_TUNNEL_ID] = "gtpcTunnelId",
 		[IDENTIFIER_GTPU_TUNNEL_ID] = "gtpuTunnelId",
 	};
 	return elements[type];

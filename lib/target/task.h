@@ -29,6 +29,15 @@ enum identifier_type {
 	IDENTIFIER_IMPU,
 	IDENTIFIER_IMPI,
 	IDENTIFIER_NAI,
+	IDENTIFIER_IMSI,
+	IDENTIFIER_SUPI_IMSI,
+	IDENTIFIER_IMEI,
+	IDENTIFIER_PEI_IMEI,
+	IDENTIFIER_PEI_IMEISV,
+	IDENTIFIER_GPSI_MSISDN,
+	IDENTIFIER_MAC_ADDRESS,
+	IDENTIFIER_RADIUS_ATTRIBUTE,
+	IDENTIFIER_GTPC_TUNNEL_ID,
 	IDENTIFIER_GTPU_TUNNEL_ID,
 	IDENTIFIER_TYPES
 };
@@ -44,7 +53,7 @@ struct identifier {
 	uint8_t prefix_len;
 	uint8_t identity_kind; // party identities: enum identity_kind and octets, as in struct identity
 	uint16_t port_count;    // ports, ranges and lists: merged, in ascending order
-	uint32_t tunnel_id;     // TEID
+	uint32_t tunnel_id;     // TEID of the user plane; that of the control plane is an identity
 	struct address address; // addresses and prefixes
 	const char *
 		fragment; // the inside of the X1 TargetIdentifier element, as provisioned: attribute 17; NUL-terminated
@@ -60,7 +69,10 @@ enum {
 	DESTINATION_SET_MAX = 16, // members of a Redundant set
 };
 
-// What a task may be limited to (X1 listOfServiceTypes), as bits.
+// What a task may be limited to (X1 listOfServiceTypes), as bits. SIP is voice, messaging or both (sip_services.h). RADIUS, DHCP
+// and GTP-C say how somebody gets at packet data: they are SERVICE_DATA whatever the session will carry, so a task for
+// voice and messaging alone gets none of them, and one for data alone gets no SIP, not even from an address that is bound
+// to its target.
 enum service { SERVICE_VOICE = 1, SERVICE_MESSAGING = 2, SERVICE_DATA = 4 };
 
 struct task {
@@ -139,6 +151,8 @@ const struct task *target_set_find(const struct target_set *set, const struct uu
 bool task_names_destination(
 	const struct target_set *set, const struct task *task, const struct uuid *did);
 bool task_is_wide(const struct task *task);
+// The party that the task is about, as it is compared. False: it names none.
+bool task_identity(const struct task *task, struct identity *out);
 
 // Under what a PDU waits that was made for the task's destination `index`: slot and ticket. It may leave as long as
 // target_set_owns() says so: until the task ends, is ordered anew or no longer names this destination. What else changes in

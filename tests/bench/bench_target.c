@@ -122,7 +122,7 @@ static void bench_addresses(const struct target_table *table, size_t count, bool
 	for (size_t i = 0; i < ROUNDS / 4; i++) {
 		uint32_t n = next_random(&state) % (uint32_t)count & ~1u;
 		struct flow flow = flow_to((hit ? 0x0a000000u : 0xc6000000u) + n);
-		found += target_table_match(table, &flow, NULL, NULL, 0, match, 4);
+		found += target_table_match(table, &flow, NULL, NULL, 0, NULL, match, 4);
 	}
 	say(hit ? "target_address_hit" : "target_address_miss", count,
 		ROUNDS / 4 / (now() - start) / 1e6, "M/s");
@@ -141,7 +141,7 @@ static void bench_identities(const struct target_table *table, size_t count, boo
 		uint32_t n = (next_random(&state) % (uint32_t)count) | 1u;
 		s.identity.len = (uint16_t)snprintf((char *)s.identity.octets, IDENTITY_MAX,
 			"%s%u@ims.example.net", hit ? "user" : "nope", n);
-		found += target_table_match(table, &flow, NULL, &s, 1, match, 4);
+		found += target_table_match(table, &flow, NULL, &s, 1, NULL, match, 4);
 	}
 	say(hit ? "target_identity_hit" : "target_identity_miss", count,
 		ROUNDS / 4 / (now() - start) / 1e6, "M/s");

@@ -13,8 +13,12 @@ static void check_task(const struct target_set *set, const struct task *task)
 		for (size_t other = 0; other < i; other++)
 			FUZZ_CHECK(task->destinations[i] != task->destinations[other]);
 	}
+	struct identity identity;
+	bool has_party = task_identity(task, &identity);
 	for (size_t i = 0; i < task->identifier_count; i++) {
 		const struct identifier *id = &task->identifiers[i];
+		FUZZ_CHECK(
+			id->identity.len == 0 || (has_party && identity.kind == id->identity_kind));
 		FUZZ_CHECK(id->fragment && id->fragment[0] == '<');
 		FUZZ_CHECK(id->identity.len <= IDENTITY_MAX);
 		for (size_t p = 0; p < id->port_count; p++)
@@ -30,6 +34,14 @@ static void check_destination(const struct target_set *set, const struct destina
 		FUZZ_CHECK(&set->destinations[d->members[i]] < d);
 		FUZZ_CHECK(set->destinations[d->members[i]].member_count == 0);
 	}
+}
+
+static void check_entry(const struct target_table *table, const struct task *task)
+{
+	struct identity identity;
+	FUZZ_CHECK(target_table_holds(table, task->slot, task->generation));
+	if (task_identity(task, &identity))
+		FUZZ_CHECK(target_table_asks(table, identity.kind));
 }
 
 static void check_set(struct target_set *set, const struct numbering *numbering)
@@ -52,7 +64,7 @@ static void check_set(struct target_set *set, const struct numbering *numbering)
 	struct target_table *table = target_table_new(set, CAPACITY, &key, numbering, false, NULL);
 	FUZZ_CHECK(table);
 	for (size_t i = 0; i < set->task_count; i++)
-		FUZZ_CHECK(target_table_holds(table, set->tasks[i].slot, set->tasks[i].generation));
+		check_entry(table, &set->tasks[i]);
 	target_table_free(table);
 }
 

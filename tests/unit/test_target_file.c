@@ -109,6 +109,19 @@ static void every_supported_identifier_becomes_its_x1_fragment(void **state)
 		{"impu: tel:+49301", "<impu>tel:+49301</impu>"},
 		{"impi: \"a<b>&c@Example.com\"", "<impi>a&lt;b&gt;&amp;c@Example.com</impi>"},
 		{"nai: bob@Example.com", "<nai>bob@Example.com</nai>"},
+		{"imsi: 001010", "<imsi>001010</imsi>"},
+		{"imsi: 001010123456789", "<imsi>001010123456789</imsi>"},
+		{"supiimsi: 001010123456789", "<supiimsi>001010123456789</supiimsi>"},
+		{"imei: 00440123456789", "<imei>00440123456789</imei>"},
+		{"peiImei: 00440123456789", "<peiImei>00440123456789</peiImei>"},
+		{"peiImeisv: 0044012345678901", "<peiImeisv>0044012345678901</peiImeisv>"},
+		{"gpsiMsisdn: +1 (555) 01-00", "<gpsiMsisdn>15550100</gpsiMsisdn>"},
+		{"macAddress: 00:00:5e:00:53:af", "<macAddress>00:00:5e:00:53:af</macAddress>"},
+		{"macAddress: 00-00-5E-00-53-AF", "<macAddress>00:00:5e:00:53:af</macAddress>"},
+		{"radiusAttribute: 0105626F62", "<radiusAttribute>0105626F62</radiusAttribute>"},
+		{"radiusAttribute: 0105626f62", "<radiusAttribute>0105626f62</radiusAttribute>"},
+		{"gtpcTunnelId: 1", "<gtpcTunnelId>1</gtpcTunnelId>"},
+		{"gtpcTunnelId: 4294967295", "<gtpcTunnelId>4294967295</gtpcTunnelId>"},
 		{"gtpuTunnelId: 0", "<gtpuTunnelId>0</gtpuTunnelId>"},
 		{"gtpuTunnelId: 0017", "<gtpuTunnelId>17</gtpuTunnelId>"},
 		{"gtpuTunnelId: 4294967295", "<gtpuTunnelId>4294967295</gtpuTunnelId>"},
@@ -172,7 +185,53 @@ static void an_identity_is_kept_in_the_form_in_which_it_is_compared(void **state
 	assert_int_equal(set->tasks[0].identifiers[0].identity_kind, IDENTITY_URI);
 	assert_null(set->tasks[0].identifiers[0].stated);
 	target_set_free(set);
+
+	static const struct {
+		const char *item;
+		enum identifier_type type;
+		enum identity_kind kind;
+		size_t len;
+		const char *octets;
+	} cases[] = {
+		{"imsi: 001010123456789", IDENTIFIER_IMSI, IDENTITY_IMSI, 15, "001010123456789"},
+		{"supiimsi: 001010", IDENTIFIER_SUPI_IMSI, IDENTITY_IMSI, 6, "001010"},
+		{"imei: 00440123456789", IDENTIFIER_IMEI, IDENTITY_IMEI, 14, "00440123456789"},
+		{"peiImei: 00440123456789", IDENTIFIER_PEI_IMEI, IDENTITY_IMEI, 14,
+			"00440123456789"},
+		{"peiImeisv: 0044012345678901", IDENTIFIER_PEI_IMEISV, IDENTITY_IMEISV, 16,
+			"0044012345678901"},
+		{"gpsiMsisdn: 15550100", IDENTIFIER_GPSI_MSISDN, IDENTITY_NUMBER, 8, "15550100"},
+		{"e164Number: 15550100", IDENTIFIER_E164_NUMBER, IDENTITY_NUMBER, 8, "15550100"},
+		{"macAddress: 00:00:5E:00:53:AF", IDENTIFIER_MAC_ADDRESS, IDENTITY_MAC, 6,
+			"\0\0\x5e\0\x53\xaf"},
+		{"radiusAttribute: 0105626F62", IDENTIFIER_RADIUS_ATTRIBUTE, IDENTITY_ATTRIBUTE, 5,
+			"\1\5bob"},
+		{"gtpcTunnelId: 258", IDENTIFIER_GTPC_TUNNEL_ID, IDENTITY_GTPC_TUNNEL, 4,
+			"\0\0\1\2"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		set = set_with(cases[i].item);
+		id = &set->tasks[0].identifiers[0];
+		assert_int_equal(id->type, cases[i].type);
+		assert_int_equal(id->identity_kind, cases[i].kind);
+		assert_int_equal(id->identity.len, cases[i].len);
+		assert_memory_equal(id->identity.at, cases[i].octets, cases[i].len);
+		struct identity identity;
+		assert_true(task_identity(&set->tasks[0], &identity));
+		assert_int_equal(identity.kind, cases[i].kind);
+		assert_int_equal(identity.len, cases[i].len);
+		assert_memory_equal(identity.octets, cases[i].octets, cases[i].len);
+		target_set_free(set);
+	}
+	struct identity nobody;
+	set = set_with("ipv4Address: 192.0.2.1\n      - gtpuTunnelId: 7");
+	assert_false(task_identity(&set->tasks[0], &nobody));
+	target_set_free(set);
 }
+
+#define NO_STATION " is no station's: a group, all of them, or none"
+#define NO_ATTRIBUTE " is not one whole RADIUS attribute: its type, its length "
+#define ITS_VALUE " and its value"
 
 static void a_faulty_identifier_is_refused_with_its_place_and_a_hint(void **state)
 {
@@ -282,7 +341,49 @@ static void a_faulty_identifier_is_refused_with_its_place_and_a_hint(void **stat
 			"digits, with the country code"},
 		{"nai: \"a\\tb\"",
 			"14: " AT ".nai: control characters may not stand in a user name"},
-		{"imsi: 001010123456789", "9: " AT ": imsi: not supported by this version"},
+#define NO_IMSI " is not an IMSI: 6 to 15 digits"
+		{"imsi: 00101", "15: " AT ".imsi: '00101'" NO_IMSI},
+		{"imsi: 0010101234567890", "15: " AT ".imsi: '0010101234567890'" NO_IMSI},
+		{"supiimsi: imsi-001010123456789",
+			"19: " AT ".supiimsi: 'imsi-001010123456789'" NO_IMSI},
+#define NO_IMEI " is not an IMEI: 14 digits, without check digit or software version"
+		{"imei: 004401234567890", "15: " AT ".imei: '004401234567890'" NO_IMEI},
+		{"peiImei: 0044012345678", "18: " AT ".peiImei: '0044012345678'" NO_IMEI},
+		{"peiImei: 0044012345678x", "18: " AT ".peiImei: '0044012345678x'" NO_IMEI},
+		{"peiImeisv: 00440123456789",
+			"20: " AT ".peiImeisv: '00440123456789' is not an IMEISV: 16 digits"},
+		{"gpsiMsisdn: alice",
+			"21: " AT ".gpsiMsisdn: 'alice' is not an E.164 number: 1 to 15 digits, with "
+			"the country code"},
+#define NO_MAC " is not a MAC address, as in 00:00:5e:00:53:01"
+		{"macAddress: 00:00:5e:00:53", "21: " AT ".macAddress: '00:00:5e:00:53'" NO_MAC},
+		{"macAddress: 00:00:5e:00:53:0g",
+			"21: " AT ".macAddress: '00:00:5e:00:53:0g'" NO_MAC},
+		{"macAddress: 00:00:5e:00-53:01",
+			"21: " AT ".macAddress: '00:00:5e:00-53:01'" NO_MAC},
+		{"macAddress: 00.00.5e.00.53.01",
+			"21: " AT ".macAddress: '00.00.5e.00.53.01'" NO_MAC},
+		{"macAddress: ff:ff:ff:ff:ff:ff",
+			"21: " AT ".macAddress: 'ff:ff:ff:ff:ff:ff'" NO_STATION},
+		{"macAddress: 01:00:5e:00:00:01",
+			"21: " AT ".macAddress: '01:00:5e:00:00:01'" NO_STATION},
+		{"macAddress: 00:00:00:00:00:00",
+			"21: " AT ".macAddress: '00:00:00:00:00:00'" NO_STATION},
+#define NO_HEX " is not a RADIUS attribute: pairs of hex digits, at most 255 of them"
+		{"radiusAttribute: 0105626f6", "26: " AT ".radiusAttribute: '0105626f6'" NO_HEX},
+		{"radiusAttribute: alice", "26: " AT ".radiusAttribute: 'alice'" NO_HEX},
+		{"radiusAttribute: 0102", "26: " AT ".radiusAttribute: '0102'" NO_ATTRIBUTE
+					  "(here 2, in hex 02)" ITS_VALUE},
+		{"radiusAttribute: 0106626f62",
+			"26: " AT ".radiusAttribute: '0106626f62'" NO_ATTRIBUTE
+			"(here 5, in hex 05)" ITS_VALUE},
+		{"radiusAttribute: 0105626f620105626f62",
+			"26: " AT ".radiusAttribute: '0105626f620105626f62'" NO_ATTRIBUTE
+			"(here 10, in hex 0a)" ITS_VALUE},
+		{"radiusAttribute: 060600000002",
+			"9: error: tasks[0].targetIdentifiers: radiusAttribute: attributes of this type are "
+			"those of many subscribers: order one that names the target, add an address or a "
+			"tunnel, or set 'targets: allow_wide_targets: yes' in x2tap.yaml"},
 #define NO_TEID " is not a tunnel endpoint identifier, 0 to 4294967295"
 		{"gtpuTunnelId: 4294967296", "23: " AT ".gtpuTunnelId: '4294967296'" NO_TEID},
 		{"gtpuTunnelId: 18446744073709551616",
@@ -292,11 +393,12 @@ static void a_faulty_identifier_is_refused_with_its_place_and_a_hint(void **stat
 		{"gtpuTunnelId:", "22: " AT ".gtpuTunnelId: a value is expected here, not nothing"},
 		{"gtpuTunnelId: [1]",
 			"23: " AT ".gtpuTunnelId: a value is expected here, not a list"},
-		{"gtpcTunnelId: 7",
-			"9: " AT
-			": gtpcTunnelId: comes with GTP-C, which this version does not read; "
-			"a tunnel of the user plane is gtpuTunnelId"},
-		{"vrf: blue", "9: " AT ": vrf: not supported by this version"},
+		{"gtpcTunnelId: 4294967296", "23: " AT ".gtpcTunnelId: '4294967296'" NO_TEID},
+		{"gtpcTunnelId: 0x7", "23: " AT ".gtpcTunnelId: '0x7'" NO_TEID},
+		{"gtpcTunnelId: 0",
+			"9: error: tasks[0].targetIdentifiers: gtpcTunnelId: 0 stands in the messages of all "
+			"sessions that have no tunnel yet: add an address, or set 'targets: "
+			"allow_wide_targets: yes' in x2tap.yaml"},
 		{"ipv4adress: 192.0.2.1",
 			"9: " AT ": X1 knows no target identifier 'ipv4adress' (did you mean "
 			"'ipv4Address'?)"},
@@ -320,19 +422,51 @@ static void two_of_one_sort_are_no_task(void **state)
 	with_identifier("ipv4Address: 192.0.2.1\n      - ipv6Cidr: 2001:db8::/32\n"
 			"      - udpPort: 5060\n      - tcpPort: 5060\n"
 			"      - sipUri: sip:a@example.com\n      - nai: a@example.com\n"
+			"      - imsi: 001010123456789\n      - gtpcTunnelId: 7\n"
 			"      - gtpuTunnelId: 7\n      - gtpuTunnelId: 7",
 		text, sizeof text);
 #define ONE " must hold at once, and it can have one "
 #define ALL "error: tasks[0].targetIdentifiers"
+#define PARTY "party, by whatever name (a GTP-C tunnel is one too)"
 	assert_says(text,
 		"t:11:9: " ALL "[1]: ipv4Address and ipv6Cidr: all identifiers of a task" ONE
 		"address or prefix; alternatives are separate tasks\n"
 		"t:13:9: " ALL "[3]: udpPort and tcpPort: all identifiers of a task" ONE
 		"port, port range or port list; alternatives are separate tasks\n"
-		"t:15:9: " ALL "[5]: sipUri and nai: all identifiers of a task" ONE
-		"identity of a party; alternatives are separate tasks\n"
-		"t:17:9: " ALL "[7]: gtpuTunnelId and gtpuTunnelId: all identifiers of a task" ONE
-		"tunnel; alternatives are separate tasks\n");
+		"t:15:9: " ALL "[5]: sipUri and nai: all identifiers of a task" ONE PARTY
+		"; alternatives are separate tasks\n"
+		"t:16:9: " ALL "[6]: sipUri and imsi: all identifiers of a task" ONE PARTY
+		"; alternatives are separate tasks\n"
+		"t:17:9: " ALL "[7]: sipUri and gtpcTunnelId: all identifiers of a task" ONE PARTY
+		"; alternatives are separate tasks\n"
+		"t:19:9: " ALL "[9]: gtpuTunnelId and gtpuTunnelId: all identifiers of a task" ONE
+		"tunnel of the user plane; alternatives are separate tasks\n");
+}
+
+static void what_never_holds_at_once_is_no_task(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *item, *expected;
+	} cases[] = {
+		{"gtpcTunnelId: 7\n      - gtpuTunnelId: 8",
+			"gtpcTunnelId and gtpuTunnelId: GTP-C does not travel in tunnels of the user plane"},
+		{"gtpcTunnelId: 7\n      - tcpPort: 2123",
+			"gtpcTunnelId and tcpPort: GTP-C is never sent over TCP"},
+		{"radiusAttribute: 0105626f62\n      - tcpPortList: [1812]",
+			"radiusAttribute and tcpPortList: x2tap reads RADIUS over UDP alone"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char expected[300];
+		snprintf(expected, sizeof expected, "9: " ALL ": %s, so both never hold at once",
+			cases[i].expected);
+		assert_refused(cases[i].item, expected, &rules);
+	}
+	static const char *const good[] = {"gtpcTunnelId: 7\n      - udpPort: 2123",
+		"radiusAttribute: 0105626f62\n      - udpPort: 1812\n      - gtpuTunnelId: 8",
+		"imsi: 001010123456789\n      - tcpPort: 5060\n      - gtpuTunnelId: 8"};
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		target_set_free(set_with(good[i]));
 }
 
 static void one_of_each_sort_is_a_task(void **state)
@@ -368,8 +502,9 @@ static void wide_targets_are_for_those_who_ask_for_them(void **state)
 	(void)state;
 	struct target_rules wide = rules;
 	wide.allow_wide_targets = true;
-	static const char *const items[] = {
-		"udpPort: 5060", "ipv4Cidr: 0.0.0.0/0", "ipv6Cidr: ::/0", "telUri: tel:112"};
+	static const char *const items[] = {"udpPort: 5060", "ipv4Cidr: 0.0.0.0/0",
+		"ipv6Cidr: ::/0", "telUri: tel:112", "gtpcTunnelId: 0",
+		"radiusAttribute: 0406c0000201"};
 	for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
 		char text[4096];
 		with_identifier(items[i], text, sizeof text);
@@ -380,7 +515,9 @@ static void wide_targets_are_for_those_who_ask_for_them(void **state)
 	static const char *const narrow[] = {"ipv4Address: 192.0.2.1", "ipv4Cidr: 10.1.0.0/16",
 		"telUri: tel:+49301", "telUri: tel:112\n      - gtpuTunnelId: 1",
 		"udpPort: 5060\n      - nai: a@example.com",
-		"ipv4Cidr: 10.0.0.0/8\n      - nai: a@example.com"};
+		"ipv4Cidr: 10.0.0.0/8\n      - nai: a@example.com", "gtpcTunnelId: 1",
+		"gtpcTunnelId: 0\n      - ipv4Address: 192.0.2.1", "radiusAttribute: 0105626f62",
+		"radiusAttribute: 0406c0000201\n      - ipv4Address: 192.0.2.1"};
 	for (size_t i = 0; i < sizeof narrow / sizeof *narrow; i++) {
 		char text[4096];
 		with_identifier(narrow[i], text, sizeof text);
@@ -577,24 +714,72 @@ static void data_of_a_party_that_only_sip_shows_would_yield_nothing(void **state
 	(void)state;
 	static const struct {
 		const char *name, *value;
-	} parties[] = {{"sipUri", "sip:a@example.com"}, {"telUri", "tel:+49301"},
-		{"e164Number", "49301"}, {"impu", "sip:a@example.com"}};
+	} parties[] = {{"sipUri", "sip:a@example.com"}, {"telUri", "tel:+49301;ext=5"},
+		{"telUri", "tel:112;phone-context=example.com"}, {"impu", "sip:a@example.com"}};
 	for (size_t i = 0; i < sizeof parties / sizeof *parties; i++) {
 		char item[100], said[4096], expected[400];
-		snprintf(item, sizeof item, "%s: %s", parties[i].name, parties[i].value);
+		snprintf(item, sizeof item, "%s: \"%s\"", parties[i].name, parties[i].value);
 		assert_null(with_services(item, "[data]", said));
 		snprintf(expected, sizeof expected,
 			"t:12:25: error: tasks[0].listOfServiceTypes: data alone yields nothing for %s, "
-			"which only SIP shows: add voice or messaging, or name the target by an address, a "
-			"tunnel, impi or nai\n",
+			"which only SIP shows: add voice or messaging, or name the target by a global "
+			"number without parameters, a user name, an IMSI, a device, an address or a "
+			"tunnel\n",
 			parties[i].name);
 		assert_string_equal(said, expected);
 		target_set_free(with_services(item, "[data, voice]", NULL));
 	}
 	static const char *const others[] = {"ipv4Address: 192.0.2.1", "gtpuTunnelId: 1",
-		"impi: a@example.com", "nai: a@example.com"};
+		"impi: a@example.com", "nai: a@example.com", "imsi: 001010123456789",
+		"peiImeisv: 0044012345678901", "macAddress: \"00:00:5e:00:53:01\"",
+		"telUri: tel:+49301", "sipUri: \"sip:+49301@example.com;user=phone\"",
+		"e164Number: 49301", "gpsiMsisdn: 49301", "radiusAttribute: 0105626f62",
+		"gtpcTunnelId: 1"};
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
 		target_set_free(with_services(others[i], "[data]", NULL));
+}
+
+static void without_data_there_is_nothing_for_what_only_radius_and_gtpc_show(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"radiusAttribute", "gtpcTunnelId"},
+				 *const values[] = {"0105626f62", "1"};
+	for (size_t i = 0; i < 2; i++) {
+		char item[100], said[4096], expected[400];
+		snprintf(item, sizeof item, "%s: %s", names[i], values[i]);
+		assert_null(with_services(item, "[voice, messaging]", said));
+		snprintf(expected, sizeof expected,
+			"t:12:25: error: tasks[0].listOfServiceTypes: without data there is nothing for %s, "
+			"which only RADIUS and GTP-C show: add data\n",
+			names[i]);
+		assert_string_equal(said, expected);
+		target_set_free(with_services(item, "[voice, data]", NULL));
+	}
+	// SIP from an address that is bound to the subscriber.
+	target_set_free(with_services("imsi: 001010123456789", "[voice]", NULL));
+	target_set_free(with_services("macAddress: \"00:00:5e:00:53:01\"", "[messaging]", NULL));
+}
+
+static void the_rest_of_the_forty_is_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *item, *hint;
+	} cases[] = {{"emailAddress: a@example.com", ""},
+		{"internationalizedEmailAddress: a@example.com", ""}, {"h323Uri: h323:a", ""},
+		{"callPartyRole: Originating", ""}, {"nonLocalIdentifier: Local", ""},
+		{"supinai: a@example.com", ": order nai"}, {"suci: \"00\"", ""},
+		{"peiImeiCheckDigit: 004401234567890", ": order peiImei, without the check digit"},
+		{"gpsiNai: a@example.com", ": order nai"}, {"eui64: 00:00", ""},
+		{"serviceAccessIdentifier: x", ""}, {"hashedIdentifier: x", ""},
+		{"targetIdentifierExtension: x", ""}, {"vrf: blue", ""}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char expected[200];
+		snprintf(expected, sizeof expected,
+			"9: " AT ": %.*s: not supported by this version%s",
+			(int)strcspn(cases[i].item, ":"), cases[i].item, cases[i].hint);
+		assert_refused(cases[i].item, expected, &rules);
+	}
 }
 
 static void delivery_must_be_iri_to_destinations_that_take_it(void **state)
@@ -1283,6 +1468,7 @@ int main(void)
 		cmocka_unit_test(an_identity_is_kept_in_the_form_in_which_it_is_compared),
 		cmocka_unit_test(a_faulty_identifier_is_refused_with_its_place_and_a_hint),
 		cmocka_unit_test(two_of_one_sort_are_no_task),
+		cmocka_unit_test(what_never_holds_at_once_is_no_task),
 		cmocka_unit_test(one_of_each_sort_is_a_task),
 		cmocka_unit_test(a_tunnel_is_narrow_whatever_stands_beside_it),
 		cmocka_unit_test(wide_targets_are_for_those_who_ask_for_them),
@@ -1292,6 +1478,8 @@ int main(void)
 		cmocka_unit_test(a_part_that_stands_twice_is_complained_of_once),
 		cmocka_unit_test(services_are_kept_as_a_set),
 		cmocka_unit_test(data_of_a_party_that_only_sip_shows_would_yield_nothing),
+		cmocka_unit_test(without_data_there_is_nothing_for_what_only_radius_and_gtpc_show),
+		cmocka_unit_test(the_rest_of_the_forty_is_refused),
 		cmocka_unit_test(delivery_must_be_iri_to_destinations_that_take_it),
 		cmocka_unit_test(a_destination_needs_an_address_and_a_tcp_port),
 		cmocka_unit_test(an_x3_destination_may_stand_there_but_gets_no_task),

@@ -120,12 +120,27 @@ static struct sighting sighting_of(const char *text, struct sip_uri *uri, uint8_
 	return s;
 }
 
+// An identity short enough that there can be many.
+struct name {
+	uint8_t kind, len, octets[2];
+};
+
+static struct identity identity_of_name(const struct name *name)
+{
+	struct identity identity = {.kind = name->kind, .len = name->len};
+	memcpy(identity.octets, name->octets, name->len);
+	return identity;
+}
+
 // What the table is asked about.
 struct scene {
 	struct flow flow;
 	struct encapsulation outer;
 	struct sighting sightings[6];
 	size_t sighting_count;
+	bool has_bound;
+	struct bound bound;
+	struct name bound_names[BOUND_MAX]; // whose digests they are
 };
 
 // --- the obvious way -----------------------------------------------------------------------------------------
@@ -182,16 +197,41 @@ static uint8_t scan_levels(const struct task *task, const struct scene *scene, b
 	return ends;
 }
 
+// Here a target states a port or nothing.
+static bool scan_stated(const struct identifier *id, const struct sip_uri *seen)
+{
+	return !id->stated || (seen && seen->has_port && seen->port == id->stated->port);
+}
+
 static uint32_t scan_sightings(const struct identifier *id, const struct scene *scene)
 {
 	uint32_t roles = 0;
 	for (size_t i = 0; i < scene->sighting_count; i++) {
 		const struct sighting *s = &scene->sightings[i];
-		if (s->identity.kind == id->identity_kind &&
+		if (s->identity.kind == id->identity_kind && scan_stated(id, s->uri) &&
 			bytes_equal(id->identity, bytes_of(s->identity.octets, s->identity.len)))
 			roles |= 1u << s->role;
 	}
 	return roles;
+}
+
+static bool binds(uint8_t kind)
+{
+	return kind == IDENTITY_NUMBER || kind == IDENTITY_NAI || kind == IDENTITY_IMSI ||
+	       kind == IDENTITY_IMEI || kind == IDENTITY_IMEISV || kind == IDENTITY_MAC;
+}
+
+// Without a digest: by name.
+static uint8_t scan_bound(const struct identifier *id, const struct scene *scene)
+{
+	uint8_t ends = 0;
+	for (size_t i = 0; scene->has_bound && i < scene->bound.count && i < BOUND_MAX; i++) {
+		const struct name *name = &scene->bound_names[i];
+		if (name->kind == id->identity_kind && binds(name->kind) && !id->stated &&
+			bytes_equal(id->identity, bytes_of(name->octets, name->len)))
+			ends |= scene->bound.ends[i] & (END_SOURCE | END_DESTINATION | END_NEITHER);
+	}
+	return ends;
 }
 
 static bool scan_teids(const struct identifier *id, const struct scene *scene)
@@ -213,7 +253,8 @@ static bool scan_task(
 		about_flow |= is_about_flow(id);
 		if (id->identity.len) {
 			out->roles = scan_sightings(id, scene);
-			holds &= out->roles != 0;
+			out->bound = scan_bound(id, scene);
+			holds &= out->roles || out->bound;
 		} else if (id->type == IDENTIFIER_GTPU_TUNNEL_ID) {
 			holds &= scan_teids(id, scene);
 		}
@@ -265,12 +306,29 @@ static struct identifier random_ports(struct target_set *set)
 		ranges, count);
 }
 
-static void random_identity(struct identity *out)
+// One of all kinds, mostly of two, so that many are equal.
+static struct name random_name(void)
 {
-	out->kind = (uint8_t)(random_below(2) ? IDENTITY_URI : IDENTITY_NUMBER);
-	out->len = (uint16_t)(1 + random_below(2));
-	for (size_t i = 0; i < out->len; i++)
-		out->octets[i] = (uint8_t)('0' + random_below(6));
+	struct name name = {.kind = (uint8_t)(random_below(2) ? IDENTITY_URI : IDENTITY_NUMBER)};
+	if (random_below(2))
+		name.kind = (uint8_t)(IDENTITY_URI + random_below(IDENTITY_GTPC_TUNNEL));
+	name.len = (uint8_t)(1 + random_below(2));
+	for (size_t i = 0; i < name.len; i++)
+		name.octets[i] = (uint8_t)('0' + random_below(name.len == 1 ? 6 : 3));
+	return name;
+}
+
+static struct identifier random_party(struct target_set *set)
+{
+	struct name name = random_name();
+	struct identifier id = {.type = IDENTIFIER_NAI,
+		.fragment = "party",
+		.identity_kind = name.kind,
+		.identity = bytes_of(set_copy(set, name.octets, name.len), name.len)};
+	static const struct sip_uri stated = {.has_port = true, .port = 5070};
+	if (random_below(5) == 0)
+		id.stated = set_copy(set, &stated, sizeof stated);
+	return id;
 }
 
 static void add_random_task(struct target_set *set, uint32_t name)
@@ -282,15 +340,8 @@ static void add_random_task(struct target_set *set, uint32_t name)
 		ids[count++] = random_prefix();
 	if (sort & 2)
 		ids[count++] = random_ports(set);
-	if (sort & 4) {
-		struct identity identity;
-		random_identity(&identity);
-		ids[count++] = (struct identifier){.type = IDENTIFIER_NAI,
-			.fragment = "party",
-			.identity_kind = identity.kind,
-			.identity = bytes_of(
-				set_copy(set, identity.octets, identity.len), identity.len)};
-	}
+	if (sort & 4)
+		ids[count++] = random_party(set);
 	if (sort & 8)
 		ids[count++] = tunnel_of(random_below(TUNNELS));
 	task_add(set, name, ids, count)->services = (uint8_t)random_below(8);
@@ -310,17 +361,41 @@ static struct flow random_flow(void)
 	return flow;
 }
 
+static const struct sip_uri seen_uris[] = {
+	{.has_port = true, .port = 5070}, {.has_port = true, .port = 5071}, {.has_port = false}};
+
+static void random_bound(struct scene *scene)
+{
+	struct bound *b = &scene->bound;
+	scene->has_bound = random_below(4) != 0;
+	b->count = (uint8_t)random_below(random_below(4) ? 6 : BOUND_MAX + 1);
+	if (random_below(50) == 0)
+		b->count = 255;
+	for (size_t i = 0; i < b->count && i < BOUND_MAX; i++) {
+		scene->bound_names[i] = random_name();
+		struct identity identity = identity_of_name(&scene->bound_names[i]);
+		b->identities[i] = identity_digest(&key, &identity);
+		b->ends[i] = (uint8_t)random_below(random_below(9) ? 8 : 256);
+	}
+}
+
 static struct scene random_scene(void)
 {
 	struct scene scene = {.flow = random_flow(), .sighting_count = random_below(7)};
 	for (size_t i = 0; i < scene.sighting_count; i++) {
 		scene.sightings[i].role = (uint8_t)random_below(32);
-		random_identity(&scene.sightings[i].identity);
+		struct name name = random_name();
+		scene.sightings[i].identity = identity_of_name(&name);
+		uint32_t uri = random_below(4);
+		scene.sightings[i].uri = uri < 3 ? &seen_uris[uri] : NULL;
 	}
-	scene.outer.flow_count = (uint8_t)random_below(random_below(4) ? 3 : PACKET_MAX_TUNNELS + 1);
+	random_bound(&scene);
+	scene.outer.flow_count =
+		(uint8_t)random_below(random_below(4) ? 3 : PACKET_MAX_TUNNELS + 1);
 	for (size_t i = 0; i < scene.outer.flow_count; i++)
 		scene.outer.flows[i] = random_flow();
-	scene.outer.teid_count = (uint8_t)random_below(random_below(4) ? 3 : PACKET_MAX_TUNNELS + 1);
+	scene.outer.teid_count =
+		(uint8_t)random_below(random_below(4) ? 3 : PACKET_MAX_TUNNELS + 1);
 	for (size_t i = 0; i < scene.outer.teid_count; i++)
 		scene.outer.teids[i] = random_below(TUNNELS);
 	return scene;
@@ -334,12 +409,13 @@ static int by_slot(const void *left, const void *right)
 
 enum { MOST = 400 };
 
-static size_t match(const struct target_table *table, const struct scene *scene, struct match *out,
-	size_t max)
+static size_t match(
+	const struct target_table *table, const struct scene *scene, struct match *out, size_t max)
 {
 	bool plain = scene->outer.flow_count == 0 && scene->outer.teid_count == 0;
 	return target_table_match(table, &scene->flow, plain ? NULL : &scene->outer,
-		scene->sightings, scene->sighting_count, out, max);
+		scene->sightings, scene->sighting_count, scene->has_bound ? &scene->bound : NULL,
+		out, max);
 }
 
 static size_t scan(const struct target_set *set, const struct scene *scene, bool match_outer,
@@ -405,12 +481,32 @@ static void compare_once(
 		assert_int_equal(found[i].generation, expected[i].generation);
 		assert_int_equal(found[i].ends, expected[i].ends);
 		assert_int_equal(found[i].roles, expected[i].roles);
+		assert_int_equal(found[i].bound, expected[i].bound);
 		assert_int_equal(found[i].services, expected[i].services);
-		by_packet |= found[i].roles == 0;
+		by_packet |= found[i].roles == 0 && found[i].bound == 0;
 	}
 	// Whoever is a target without being named passes the filter that stands before all this.
 	if (by_packet)
 		assert_true(scene_in_filter(target_table_filter(table), &scene));
+}
+
+// The kinds of the identities that tasks name.
+static void compare_kinds(const struct target_set *set, const struct target_table *table)
+{
+	bool named[IDENTITY_GTPC_TUNNEL + 1] = {false}, by_binding = false;
+	for (size_t i = 0; i < set->task_count; i++) {
+		struct identity identity;
+		if (!task_identity(&set->tasks[i], &identity))
+			continue;
+		named[identity.kind] = true;
+		for (size_t k = 0; k < set->tasks[i].identifier_count; k++) {
+			const struct identifier *id = &set->tasks[i].identifiers[k];
+			by_binding |= id->identity.len && binds(id->identity_kind) && !id->stated;
+		}
+	}
+	for (unsigned kind = IDENTITY_NONE; kind <= IDENTITY_GTPC_TUNNEL; kind++)
+		assert_int_equal(target_table_asks(table, (enum identity_kind)kind), named[kind]);
+	assert_int_equal(target_table_asks_bound(table), by_binding);
 }
 
 static void compare_sets(bool match_outer)
@@ -422,6 +518,7 @@ static void compare_sets(bool match_outer)
 			add_random_task(set, i);
 		struct target_table *table = table_with(set, MOST, match_outer);
 		assert_int_equal(target_table_filter(table)->match_outer, match_outer);
+		compare_kinds(set, table);
 		for (unsigned i = 0; i < 200; i++)
 			compare_once(set, table, match_outer);
 		target_table_free(table);
@@ -461,7 +558,7 @@ static void all_covering_prefixes_match_and_not_the_longest_alone(void **state)
 	struct target_table *table = table_of(set, 4);
 	struct match found[4];
 	struct flow flow = flow_of("192.0.2.7", 5060, "198.51.100.1", 5060);
-	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, found, 4), 3);
+	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, NULL, found, 4), 3);
 	qsort(found, 3, sizeof *found, by_slot);
 	assert_int_equal(found[0].ends, END_SOURCE | END_DESTINATION);
 	assert_int_equal(found[1].ends, END_SOURCE);
@@ -481,12 +578,12 @@ static void address_and_port_must_hold_for_the_same_end(void **state)
 	struct target_table *table = table_of(set, 1);
 	struct match found;
 	struct flow flow = flow_of("192.0.2.7", 4000, "198.51.100.1", 5060);
-	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, &found, 1), 0);
+	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, NULL, &found, 1), 0);
 	flow = flow_of("198.51.100.1", 5060, "192.0.2.7", 5061);
-	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, &found, 1), 1);
+	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, NULL, &found, 1), 1);
 	assert_int_equal(found.ends, END_DESTINATION);
 	flow.protocol = 6;
-	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, &found, 1), 0);
+	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, NULL, &found, 1), 0);
 	target_table_free(table);
 	target_set_free(set);
 }
@@ -507,14 +604,14 @@ static void two_orders_for_one_identity_both_match_with_the_roles_of_all_sightin
 		sighting_of("sips:alice@EXAMPLE.com:5061", &uris[2], 31)};
 	struct match found[3];
 	struct flow flow = flow_of("198.51.100.1", 5060, "192.0.2.9", 5060);
-	assert_int_equal(target_table_match(table, &flow, NULL, sightings, 3, found, 3), 3);
+	assert_int_equal(target_table_match(table, &flow, NULL, sightings, 3, NULL, found, 3), 3);
 	for (size_t i = 0; i < 3; i++)
 		assert_int_equal(found[i].roles, 1u | 1u << 31);
 	qsort(found, 3, sizeof *found, by_slot);
 	assert_int_equal(found[0].ends, 0);
 	assert_int_equal(found[2].ends, END_DESTINATION);
 	flow = flow_of("198.51.100.1", 5060, "198.51.100.2", 5060);
-	assert_int_equal(target_table_match(table, &flow, NULL, sightings, 3, found, 3), 2);
+	assert_int_equal(target_table_match(table, &flow, NULL, sightings, 3, NULL, found, 3), 2);
 	target_table_free(table);
 	target_set_free(set);
 }
@@ -539,10 +636,10 @@ static void what_a_target_states_must_be_shown(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct sip_uri uri;
 		struct sighting s = sighting_of(cases[i].uri, &uri, 0);
-		assert_int_equal(
-			target_table_match(table, &flow, NULL, &s, 1, &found, 1), cases[i].count);
+		assert_int_equal(target_table_match(table, &flow, NULL, &s, 1, NULL, &found, 1),
+			cases[i].count);
 		s.uri = NULL;
-		assert_int_equal(target_table_match(table, &flow, NULL, &s, 1, &found, 1), 0);
+		assert_int_equal(target_table_match(table, &flow, NULL, &s, 1, NULL, &found, 1), 0);
 	}
 	target_table_free(table);
 }
@@ -564,7 +661,7 @@ static size_t match_of_one(const struct identifier *ids, size_t count, bool matc
 	struct target_set *set = set_of_size(1);
 	task_add(set, 1, ids, count);
 	struct target_table *table = table_with(set, 1, match_outer);
-	size_t matches = target_table_match(table, flow, outer, nobody, 0, found, 1);
+	size_t matches = target_table_match(table, flow, outer, nobody, 0, NULL, found, 1);
 	target_table_free(table);
 	target_set_free(set);
 	return matches;
@@ -653,8 +750,8 @@ static void a_tunnel_is_found_by_its_number_at_any_depth_and_once(void **state)
 	struct match found[2];
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct identifier id = tunnel_of(cases[i].tunnel);
-		assert_int_equal(match_of_one(&id, 1, false, &flow, &outer, found),
-			cases[i].matches);
+		assert_int_equal(
+			match_of_one(&id, 1, false, &flow, &outer, found), cases[i].matches);
 		assert_int_equal(match_of_one(&id, 1, false, &flow, NULL, found), 0);
 	}
 	assert_int_equal(found[0].ends, 0);
@@ -664,7 +761,7 @@ static void a_tunnel_is_found_by_its_number_at_any_depth_and_once(void **state)
 	task_add(set, 1, &id, 1);
 	task_add(set, 2, &id, 1);
 	struct target_table *table = table_of(set, 2);
-	assert_int_equal(target_table_match(table, &flow, &outer, nobody, 0, found, 2), 2);
+	assert_int_equal(target_table_match(table, &flow, &outer, nobody, 0, NULL, found, 2), 2);
 	const struct target_filter *f = target_table_filter(table);
 	assert_true(target_filter_tunnel(f, 0));
 	unsigned passed = 0;
@@ -672,7 +769,7 @@ static void a_tunnel_is_found_by_its_number_at_any_depth_and_once(void **state)
 		passed += target_filter_tunnel(f, tunnel);
 	assert_true(passed < 20);
 	outer.teid_count = 0;
-	assert_int_equal(target_table_match(table, &flow, &outer, nobody, 0, found, 2), 0);
+	assert_int_equal(target_table_match(table, &flow, &outer, nobody, 0, NULL, found, 2), 0);
 	target_table_free(table);
 	target_set_free(set);
 }
@@ -689,12 +786,12 @@ static void a_tunnel_narrows_down_what_stands_beside_it(void **state)
 	struct flow flow = flow_of("10.0.0.1", 5060, "10.0.0.2", 5062);
 	struct encapsulation outer = outer_of_two();
 	struct match found;
-	assert_int_equal(target_table_match(table, &flow, &outer, &alice, 1, &found, 1), 1);
+	assert_int_equal(target_table_match(table, &flow, &outer, &alice, 1, NULL, &found, 1), 1);
 	assert_int_equal(found.roles, 1u << 3);
-	assert_int_equal(target_table_match(table, &flow, NULL, &alice, 1, &found, 1), 0);
-	assert_int_equal(target_table_match(table, &flow, &outer, &alice, 0, &found, 1), 0);
+	assert_int_equal(target_table_match(table, &flow, NULL, &alice, 1, NULL, &found, 1), 0);
+	assert_int_equal(target_table_match(table, &flow, &outer, &alice, 0, NULL, &found, 1), 0);
 	outer.teids[0] = 8;
-	assert_int_equal(target_table_match(table, &flow, &outer, &alice, 1, &found, 1), 0);
+	assert_int_equal(target_table_match(table, &flow, &outer, &alice, 1, NULL, &found, 1), 0);
 	assert_false(target_table_filter(table)->has_tunnels); // found by its party
 	target_table_free(table);
 	target_set_free(set);
@@ -718,6 +815,140 @@ static void counts_beyond_what_an_encapsulation_holds_are_not_believed(void **st
 	assert_int_equal(match_of_one(&address, 1, true, &flow, outer, &found), 0);
 	assert_int_equal(match_of_one(&tunnel, 1, true, &flow, outer, &found), 0);
 	free(outer);
+}
+
+// --- whose an end of the flow is -------------------------------------------------------------------------------
+
+static struct identifier name_of(
+	struct target_set *set, enum identity_kind kind, const char *octets, size_t len)
+{
+	return (struct identifier){.type = IDENTIFIER_NAI,
+		.fragment = "party",
+		.identity_kind = (uint8_t)kind,
+		.identity = bytes_of(set_copy(set, octets, len), len)};
+}
+
+static void bind_end(struct bound *bound, uint8_t ends, enum identity_kind kind, const char *octets)
+{
+	struct identity identity = {.kind = (uint8_t)kind, .len = (uint16_t)strlen(octets)};
+	memcpy(identity.octets, octets, identity.len);
+	bound->ends[bound->count] = ends;
+	bound->identities[bound->count++] = identity_digest(&key, &identity);
+}
+
+static void what_is_bound_to_an_end_holds_like_a_sighting_and_once(void **state)
+{
+	(void)state;
+	struct target_set *set = set_of_size(3);
+	struct identifier bob = name_of(set, IDENTITY_NAI, "bob@example.org", 15),
+			  imsi = name_of(set, IDENTITY_IMSI, "001010123456789", 15);
+	task_add(set, 1, &bob, 1);
+	task_add(set, 2, &imsi, 1);
+	task_add(set, 3, &bob, 1);
+	struct target_table *table = table_of(set, 3);
+	struct flow flow = flow_of("192.0.2.7", 5060, "198.51.100.1", 5060);
+	struct match found[3];
+	struct bound bound = {.count = 0};
+	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, &bound, found, 3), 0);
+	bind_end(&bound, END_SOURCE, IDENTITY_NAI, "alice@example.org");
+	bind_end(&bound, END_DESTINATION, IDENTITY_IMSI, "bob@example.org"); // of another kind
+	bind_end(&bound, 0, IDENTITY_NAI, "bob@example.org");                // at neither end
+	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, &bound, found, 3), 0);
+	bind_end(&bound, END_DESTINATION, IDENTITY_NAI, "bob@example.org");
+	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, &bound, found, 3), 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(found[i].bound, END_DESTINATION);
+		assert_int_equal(found[i].roles, 0);
+		assert_int_equal(found[i].ends, 0);
+	}
+	// Two users of one network speak to each other: the same name at both ends.
+	bind_end(&bound, END_SOURCE, IDENTITY_NAI, "bob@example.org");
+	struct sighting seen[2] = {{.role = 4}, {.role = 5}};
+	assert_true(identity_of_nai(bytes_of_text("bob@example.org"), &seen[0].identity));
+	seen[1].identity = seen[0].identity;
+	assert_int_equal(target_table_match(table, &flow, NULL, seen, 2, &bound, found, 3), 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(found[i].bound, END_SOURCE | END_DESTINATION);
+		assert_int_equal(found[i].roles, 1u << 4 | 1u << 5);
+	}
+	assert_int_equal(target_table_match(table, &flow, NULL, seen, 2, NULL, found, 3), 2);
+	assert_int_equal(found[0].bound, 0);
+	target_table_free(table);
+	target_set_free(set);
+}
+
+static void address_and_port_need_not_be_those_of_the_bound_end(void **state)
+{
+	(void)state;
+	struct target_set *set = set_of_size(1);
+	const struct port_range sip = {5061, 5061};
+	struct identifier ids[] = {name_of(set, IDENTITY_MAC, "\2\0\0\0\0\1", 6),
+		prefix_of("198.51.100.1", 32), ports_of(set, IDENTIFIER_UDP_PORT, &sip, 1)};
+	task_add(set, 1, ids, 3);
+	struct target_table *table = table_of(set, 1);
+	struct identity mac;
+	identity_of_mac((const uint8_t[6]){2, 0, 0, 0, 0, 1}, &mac);
+	struct bound bound = {
+		.count = 1, .ends = {END_SOURCE}, .identities = {identity_digest(&key, &mac)}};
+	struct match found;
+	struct flow flow = flow_of("192.0.2.7", 5060, "198.51.100.1", 5061);
+	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, &bound, &found, 1), 1);
+	assert_int_equal(found.bound, END_SOURCE);
+	assert_int_equal(found.ends, END_DESTINATION);
+	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, NULL, &found, 1), 0);
+	flow = flow_of("192.0.2.7", 5061, "198.51.100.1", 5060); // the port is the other end's
+	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, &bound, &found, 1), 0);
+	target_table_free(table);
+	target_set_free(set);
+}
+
+static void what_a_target_states_no_binding_shows(void **state)
+{
+	(void)state;
+	struct target_set *set = set_of_size(1);
+	struct identifier stated = party_of(set, "sip:+15550100@example.com:5070;user=phone", NULL);
+	assert_int_equal(stated.identity_kind, IDENTITY_NUMBER);
+	task_add(set, 1, &stated, 1);
+	struct target_table *table = table_of(set, 1);
+	struct bound bound = {.count = 0};
+	bind_end(&bound, END_SOURCE, IDENTITY_NUMBER, "15550100");
+	struct flow flow = flow_of("192.0.2.7", 5060, "198.51.100.1", 5060);
+	struct match found;
+	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, &bound, &found, 1), 0);
+	assert_true(target_table_asks(table, IDENTITY_NUMBER));
+	assert_false(target_table_asks_bound(table));
+	target_table_free(table);
+	target_set_free(set);
+
+	set = set_of_size(1);
+	struct identifier plain = party_of(set, "sip:+15550100@example.com;user=phone", NULL);
+	task_add(set, 1, &plain, 1);
+	table = table_of(set, 1);
+	assert_true(target_table_asks_bound(table));
+	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, &bound, &found, 1), 1);
+	target_table_free(table);
+	target_set_free(set);
+}
+
+static void no_more_is_bound_than_there_is_room_for(void **state)
+{
+	(void)state;
+	struct target_set *set = set_of_size(1);
+	struct identifier last = name_of(set, IDENTITY_IMSI, "001010", 6);
+	task_add(set, 1, &last, 1);
+	struct target_table *table = table_of(set, 1);
+	struct bound *bound = calloc(1, sizeof *bound); // so that the sanitizer sees its end
+	assert_non_null(bound);
+	bound->count = BOUND_MAX - 1;
+	bind_end(bound, END_SOURCE, IDENTITY_IMSI, "001010");
+	bound->count = 255;
+	struct flow flow = flow_of("192.0.2.7", 5060, "198.51.100.1", 5060);
+	struct match found;
+	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, bound, &found, 1), 1);
+	assert_int_equal(found.bound, END_SOURCE);
+	free(bound);
+	target_table_free(table);
+	target_set_free(set);
 }
 
 // --- the filter ----------------------------------------------------------------------------------------------
@@ -796,7 +1027,7 @@ static void an_empty_table_matches_nothing(void **state)
 	assert_non_null(table);
 	struct flow flow = flow_of("192.0.2.7", 5060, "192.0.2.8", 5060);
 	struct match found;
-	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, &found, 1), 0);
+	assert_int_equal(target_table_match(table, &flow, NULL, nobody, 0, NULL, &found, 1), 0);
 	assert_false(target_filter_ipv4(target_table_filter(table), 0));
 	assert_false(target_table_holds(table, 0, 0));
 	assert_int_equal(target_table_capacity(table), 1000);
@@ -946,6 +1177,10 @@ int main(void)
 		cmocka_unit_test(a_tunnel_is_found_by_its_number_at_any_depth_and_once),
 		cmocka_unit_test(a_tunnel_narrows_down_what_stands_beside_it),
 		cmocka_unit_test(counts_beyond_what_an_encapsulation_holds_are_not_believed),
+		cmocka_unit_test(what_is_bound_to_an_end_holds_like_a_sighting_and_once),
+		cmocka_unit_test(address_and_port_need_not_be_those_of_the_bound_end),
+		cmocka_unit_test(what_a_target_states_no_binding_shows),
+		cmocka_unit_test(no_more_is_bound_than_there_is_room_for),
 		cmocka_unit_test(
 			a_full_filter_misses_no_target_and_errs_in_less_than_one_of_a_hundred),
 		cmocka_unit_test(the_filter_knows_ports_that_are_ordered_alone),
