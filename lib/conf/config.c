@@ -2,6 +2,7 @@
 
 #include "config_value.h"
 #include "file.h"
+#include "nearest.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,31 +49,22 @@ static void complain_of_key(struct reading *r, enum section_name section,
 	const struct yaml_node *value, const struct where *where)
 {
 	const char *near = key_nearest(section, value->key);
-	if (section == SECTION_TOP && section_is_planned(value->key)) {
-		complain(r, value->key_mark, where, "'%s' is not supported yet: take it out",
-			value->key);
-		return;
-	}
 	if (near) {
 		complain(r, value->key_mark, where, "unknown key '%s' (did you mean '%s'?)",
 			value->key, near);
 		return;
 	}
 	for (enum section_name s = SECTION_TARGETS; s < SECTIONS; s++)
-		if (option_find(s, value->key)) {
+		if (option_find(s, value->key) || section_find(s, value->key)) {
+			char path[64];
+			struct writer w = writer_of(path, sizeof path - 1);
+			section_path_write(s, &w);
+			path[w.len] = '\0';
 			complain(r, value->key_mark, where, "unknown key '%s' (it belongs in '%s')",
-				value->key, section_at(s)->name);
+				value->key, path);
 			return;
 		}
 	complain(r, value->key_mark, where, "unknown key '%s'", value->key);
-}
-
-static bool is_section(const char *key)
-{
-	for (enum section_name s = SECTION_TARGETS; s < SECTIONS; s++)
-		if (strcmp(section_at(s)->name, key) == 0)
-			return true;
-	return false;
 }
 
 static void require_options(struct reading *r, enum section_name section,
@@ -92,12 +84,12 @@ static void require_options(struct reading *r, enum section_name section,
 		}
 }
 
-// Every value of a map into its field of `base`. Sections within the top and device names within ports are read apart.
+// Every value of a map into its field of `base`. Sections within the section and device names within ports are read apart.
 static void read_options(struct reading *r, enum section_name section, const struct yaml_node *map,
 	void *base, const struct where *where)
 {
 	for (const struct yaml_node *value = map->first; value; value = value->next) {
-		if (section == SECTION_TOP && is_section(value->key))
+		if (section_find(section, value->key))
 			continue;
 		const struct option *o = option_find(section, value->key);
 		struct where option = where_in(where, value->key);
@@ -251,6 +243,172 @@ static void read_destinations(struct reading *r, const struct yaml_node *map)
 	}
 }
 
+// --- bindings ------------------------------------------------------------------------------------------------
+
+static bool is_name_of(const struct config_port *port, const char *name)
+{
+	return (port->ipid && strcmp(port->ipid, name) == 0) ||
+	       (port->a && strcmp(port->a, name) == 0) || (port->b && strcmp(port->b, name) == 0);
+}
+
+static const char *port_nearest(const struct config *c, const char *name)
+{
+	struct nearest nearest = nearest_to(name);
+	for (size_t i = 0; i < c->port_count; i++) {
+		const char *const names[] = {c->ports[i].ipid, c->ports[i].a, c->ports[i].b};
+		for (size_t k = 0; k < 3; k++)
+			if (names[k])
+				nearest_try(&nearest, names[k]);
+	}
+	return nearest.found;
+}
+
+// The entry of ports that a place names. Devices stand in one entry alone, an IPID may stand in several.
+static void place_resolve(struct reading *r, const struct yaml_node *entry,
+	struct config_place *place, const struct where *where)
+{
+	const struct config *c = r->config;
+	struct where at = where_in(where, "pair");
+	size_t found = 0;
+	for (size_t i = 0; place->pair && i < c->port_count; i++)
+		if (is_name_of(&c->ports[i], place->pair)) {
+			place->point = (int)i;
+			found++;
+		}
+	if (!place->pair || found == 1)
+		return;
+	struct yaml_mark mark = yaml_get(entry, "pair")->mark;
+	const char *near = port_nearest(c, place->pair);
+	if (found)
+		complain(r, mark, &at,
+			"%zu entries of ports have the name '%s': name a device of the one that is meant",
+			found, place->pair);
+	else
+		complain(r, mark, &at, "no entry of ports has this ipid or device%s%s%s",
+			near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+}
+
+static bool place_covers(const struct config_place *wide, const struct config_place *narrow)
+{
+	bool is_known = !wide->pair || wide->point != CONFIG_ANY; // else it was complained of
+	return is_known && (wide->point == CONFIG_ANY || wide->point == narrow->point) &&
+	       (wide->vlan == CONFIG_ANY || wide->vlan == narrow->vlan);
+}
+
+static uint32_t instance_number(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->bindings.instance_count; i++)
+		if (strcmp(c->bindings.instances[i].instance, name) == 0)
+			return c->bindings.instances[i].instance_number;
+	return 0;
+}
+
+static const struct config_place anywhere = {.point = CONFIG_ANY, .vlan = CONFIG_ANY};
+
+static void read_instance(
+	struct reading *r, const struct yaml_node *entry, const struct where *where)
+{
+	struct config *c = r->config;
+	struct config_binding_instance i = {.mark = entry->mark, .place = anywhere};
+	read_options(r, SECTION_BINDING_INSTANCES, entry, &i, where);
+	place_resolve(r, entry, &i.place, where);
+	if (!i.instance)
+		return;
+	uint32_t highest = 0;
+	for (size_t k = 0; k < c->bindings.instance_count; k++) {
+		const struct config_binding_instance *other = &c->bindings.instances[k];
+		highest = other->instance_number > highest ? other->instance_number : highest;
+		if (place_covers(&other->place, &i.place))
+			complain(r, entry->mark, where,
+				"is never looked at, for the entry of line %u fits first: put it before that",
+				other->mark.line);
+	}
+	i.instance_number = instance_number(c, i.instance);
+	if (!i.instance_number)
+		i.instance_number = highest + 1;
+	c->bindings.instances[c->bindings.instance_count++] = i;
+}
+
+static void source_find_instance(struct reading *r, const struct yaml_node *entry,
+	struct config_binding_source *source, const struct where *where)
+{
+	const struct config *c = r->config;
+	if (!source->instance)
+		return;
+	source->instance_number = instance_number(c, source->instance);
+	if (source->instance_number)
+		return;
+	struct where at = where_in(where, "instance");
+	struct nearest nearest = nearest_to(source->instance);
+	for (size_t i = 0; i < c->bindings.instance_count; i++)
+		nearest_try(&nearest, c->bindings.instances[i].instance);
+	complain(r, yaml_get(entry, "instance")->mark, &at,
+		"no entry of bindings.instances says where its packets are%s%s%s",
+		nearest.found ? " (did you mean '" : "", nearest.found ? nearest.found : "",
+		nearest.found ? "'?)" : "");
+}
+
+// What keeps a stranger from being believed: where he is heard, or addresses that the protocol has somebody at (RADIUS both, DHCP
+// servers, for not all clients come by a relay, GTP peers, which are clients).
+static void check_source(struct reading *r, const struct yaml_node *entry,
+	const struct config_binding_source *source, const struct where *where)
+{
+	bool placed = yaml_get(entry, "pair") || yaml_get(entry, "vlan");
+	bool servers = yaml_get(entry, "servers"), clients = yaml_get(entry, "clients");
+	const struct {
+		const char *name, *of_whom;
+		enum config_protocol protocol;
+		bool narrow;
+	} protocols[] = {
+		{"radius", ", servers or clients", CONFIG_RADIUS, servers || clients},
+		{"dhcp", " or servers", CONFIG_DHCP, servers},
+		{"gtp", " or clients", CONFIG_GTP, clients},
+	};
+	for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++)
+		if (source->protocols & protocols[i].protocol && !placed && !protocols[i].narrow)
+			complain(r, entry->mark, where,
+				"would believe everybody who speaks %s: say pair, vlan%s",
+				protocols[i].name, protocols[i].of_whom);
+}
+
+static void read_source(struct reading *r, const struct yaml_node *entry, const struct where *where)
+{
+	struct config *c = r->config;
+	struct config_binding_source source = {.mark = entry->mark, .place = anywhere};
+	read_options(r, SECTION_BINDING_SOURCES, entry, &source, where);
+	place_resolve(r, entry, &source.place, where);
+	source_find_instance(r, entry, &source, where);
+	check_source(r, entry, &source, where);
+	c->bindings.sources[c->bindings.source_count++] = source;
+}
+
+static void read_entries(struct reading *r, const struct yaml_node *section, const char *name,
+	unsigned most,
+	void (*read)(struct reading *, const struct yaml_node *, const struct where *))
+{
+	const struct yaml_node *list = yaml_get(section, name);
+	struct where where = where_of("%s.%s", section->key, name);
+	if (!list)
+		return;
+	if (list->kind != YAML_LIST || list->len > most) {
+		complain(r, list->mark, &where, "must be a list of at most %u entries", most);
+		return;
+	}
+	unsigned index = 0;
+	for (const struct yaml_node *entry = list->first; entry; entry = entry->next, index++) {
+		where = where_of("%s.%s[%u]", section->key, name, index);
+		if (check_map(r, entry, &where))
+			read(r, entry, &where);
+	}
+}
+
+// Ports are known by now; sources name instances.
+static void read_binding_lists(struct reading *r, const struct yaml_node *bindings)
+{
+	read_entries(r, bindings, "instances", CONFIG_MAX_INSTANCES, read_instance);
+	read_entries(r, bindings, "sources", CONFIG_MAX_SOURCES, read_source);
+}
+
 // --- the file ------------------------------------------------------------------------------------------------
 
 static void read_section(struct reading *r, enum section_name section,
@@ -268,6 +426,8 @@ static void read_section(struct reading *r, enum section_name section,
 		option_set(r, options_of(section, &count), base, value, &where);
 	} else if (check_map(r, value, &where)) {
 		read_options(r, section, value, base, &where);
+		if (section == SECTION_BINDINGS)
+			read_binding_lists(r, value);
 	}
 }
 
@@ -337,6 +497,45 @@ static void check_spool(struct reading *r, const struct yaml_node *root)
 		complain(r, spool->mark, &where, "max_mib must hold two segments of segment_kib");
 }
 
+// A port that is in both, or 0, which is in none.
+static uint16_t port_of_both(const struct config_ports *a, const struct config_ports *b)
+{
+	for (size_t i = 0; i < a->count; i++)
+		for (size_t k = 0; k < b->count; k++)
+			if (a->items[i] == b->items[k])
+				return a->items[i];
+	return 0;
+}
+
+// What comes on a port is read as one protocol.
+static void check_ports(struct reading *r, const struct yaml_node *root)
+{
+	const struct config *c = r->config;
+	const struct {
+		const char *section, *name;
+		const struct config_ports *ports;
+	} lists[] = {
+		{"sip", "ports", &c->sip.ports},
+		{"radius", "ports", &c->radius.ports},
+		{"dhcp", "v4_ports", &c->dhcp.v4_ports},
+		{"dhcp", "v6_ports", &c->dhcp.v6_ports},
+		{"gtp", "ports", &c->gtp.ports},
+	};
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+		for (size_t k = 0; k < i; k++) {
+			uint16_t port = port_of_both(lists[i].ports, lists[k].ports);
+			if (!port)
+				continue;
+			const struct yaml_node *at = node_at(root, lists[i].section, lists[i].name);
+			if (!at)
+				at = node_at(root, lists[k].section, lists[k].name);
+			struct where where = where_of("%s.%s", lists[i].section, lists[i].name);
+			complain(r, at ? at->mark : root->mark, &where,
+				"port %u is among %s.%s too", port, lists[k].section,
+				lists[k].name);
+		}
+}
+
 static void read_root(struct reading *r, const struct yaml_node *root)
 {
 	struct where top = where_of("%s", "");
@@ -345,11 +544,14 @@ static void read_root(struct reading *r, const struct yaml_node *root)
 		return;
 	set_defaults(r, SECTION_PORT_DEFAULTS, &port_defaults);
 	for (enum section_name s = SECTION_TOP; s < SECTIONS; s++)
-		if (section_at(s)->shape != SHAPE_BY_DID && s != SECTION_PORT_DEFAULTS)
+		if (section_at(s)->shape != SHAPE_BY_DID && section_at(s)->shape != SHAPE_LIST &&
+			s != SECTION_PORT_DEFAULTS)
 			set_defaults(r, s, r->config);
 
 	read_options(r, SECTION_TOP, root, r->config, &top);
 	for (enum section_name s = SECTION_TARGETS; s < SECTIONS; s++) {
+		if (section_at(s)->parent != SECTION_TOP)
+			continue;
 		const struct yaml_node *value = yaml_get(root, section_at(s)->name);
 		if (value)
 			read_section(r, s, value, &port_defaults);
@@ -364,6 +566,7 @@ static void read_root(struct reading *r, const struct yaml_node *root)
 	check_socket(r, root);
 	check_written_files(r, root);
 	check_spool(r, root);
+	check_ports(r, root);
 }
 
 // The whole file, or an empty view and a negative errno.

@@ -14,8 +14,11 @@ enum {
 	CONFIG_MAX_WORKERS = 64,
 	CONFIG_MAX_DESTINATIONS = 256,
 	CONFIG_MAX_LIST = 64,
-	CONFIG_PIN_LEN = 32,      // SHA-256
-	CONFIG_MAX_INTERFACE = 15 // octets of an interface name (IFNAMSIZ without the NUL)
+	CONFIG_MAX_SOURCES = 64,   // of bindings
+	CONFIG_MAX_INSTANCES = 64, // likewise
+	CONFIG_MAX_PREFIXES = 32,  // of each list of a source
+	CONFIG_PIN_LEN = 32,       // SHA-256
+	CONFIG_MAX_INTERFACE = 15  // octets of an interface name (IFNAMSIZ without the NUL)
 };
 
 // Before the name of a key that systemd hands over (LoadCredential); what else names a key is a path.
@@ -60,6 +63,47 @@ struct config_destination { // of `destinations: {<DID>: {...}}`
 struct config_list {
 	const char *items[CONFIG_MAX_LIST];
 	size_t count;
+};
+
+struct config_ports { // UDP or TCP
+	uint16_t items[CONFIG_MAX_LIST];
+	size_t count;
+};
+
+struct config_prefix {
+	struct address address; // bits behind the prefix are 0
+	uint8_t len;
+};
+
+struct config_prefixes {
+	struct config_prefix items[CONFIG_MAX_PREFIXES];
+	size_t count;
+};
+
+enum config_protocol { CONFIG_RADIUS = 1, CONFIG_DHCP = 2, CONFIG_GTP = 4 };
+enum { CONFIG_ANY = -1 };
+
+// Where frames come in: of `bindings.sources` and `bindings.instances`.
+struct config_place {
+	const char *pair; // as written: an IPID or a device of `ports`; NULL: any
+	int point;        // that entry's index in `ports`, or CONFIG_ANY
+	int vlan;         // the outermost tag, 0: none, or CONFIG_ANY
+};
+
+struct config_binding_source { // whose word counts about who has which address
+	struct yaml_mark mark;
+	uint16_t protocols; // enum config_protocol bits, at least one
+	struct config_place place;
+	struct config_prefixes servers, clients; // empty: all
+	const char *instance;                    // as written; NULL: instance_number is 0
+	uint32_t instance_number;                // as that of an entry of `instances`
+};
+
+struct config_binding_instance { // traffic of the place is in this routing instance; the first that fits counts
+	struct yaml_mark mark;
+	const char *instance;
+	uint32_t instance_number; // from 1, equal for equal names. 0 is where no entry fits
+	struct config_place place;
 };
 
 struct config {
@@ -130,10 +174,9 @@ struct config {
 	} reassembly;                         // per worker
 
 	struct {
-		uint16_t ports[CONFIG_MAX_LIST]; // UDP and TCP; default 5060, 5061
-		size_t port_count;
-		bool recognise;  // by start line on any port, default yes
-		bool trust_from; // default yes
+		struct config_ports ports; // UDP and TCP; default 5060, 5061
+		bool recognise;            // by start line on any port, default yes
+		bool trust_from;           // default yes
 		struct config_list number_domains;
 		struct config_list kept_bodies; // empty: the default list
 		bool keep_sdp_keys;             // default no
@@ -142,6 +185,33 @@ struct config {
 		uint32_t duplicate_window_ms; // default 32000, 0: off
 		uint32_t session_idle_ms;     // default 12 h
 	} sip;
+
+	struct {
+		struct config_ports ports; // default 1812, 1813, 1645, 1646, 3799
+		bool keep_secrets;         // default no
+	} radius;
+
+	struct {
+		struct config_ports v4_ports, v6_ports; // default 67, 68; 546, 547
+	} dhcp;
+
+	struct {
+		struct config_ports ports; // default 2123
+	} gtp;
+
+	struct {
+		uint32_t max_sessions;    // default 65536
+		uint32_t session_idle_ms; // default 12 h
+	} signalling;                     // sessions of targets: RADIUS, DHCP, GTP-C
+
+	struct {
+		uint32_t max_sessions, max_authorities; // default 1000000, 4096
+		uint32_t idle_ms;                       // default 48 h
+		struct config_binding_source sources[CONFIG_MAX_SOURCES];
+		size_t source_count; // 0: no bindings, and no memory for them
+		struct config_binding_instance instances[CONFIG_MAX_INSTANCES];
+		size_t instance_count;
+	} bindings;
 
 	struct {
 		const char *country_code, *national_prefix,

@@ -53,27 +53,26 @@ static void write_options(struct writer *to, enum section_name section, unsigned
 	for (size_t i = 0; i < count; i++) {
 		bool on = section_at(section)->shown && (o[i].required || o[i].type == OPTION_PAIR);
 		bool alternative = o[i].type == OPTION_DEVICE;
-		const char *lead = o[i].type == OPTION_PAIR ? "- " : "";
+		const char *lead = i == 0 && section_at(section)->shape == SHAPE_LIST ? "- " : "";
 		if (alternative) // the other kind of entry: told, not shown
 			continue;
 		write_option(to, &o[i], indent, lead, !on);
 	}
 }
 
-static void write_section(struct writer *to, enum section_name name)
+// A section at `indent`, with the sections within it.
+static void write_section(struct writer *to, enum section_name name, unsigned indent)
 {
 	const struct section *s = section_at(name);
-	write_text(to, "\n");
-	write_comment(to, 0, s->help);
-	write_format(to, "%s%s:\n", s->shown ? "" : "#", s->name);
-	unsigned indent = 2;
-	if (s->shape == SHAPE_BY_DID) {
-		write_format(to, "  %s\n", s->entry);
-		indent = 4;
-	} else if (s->shape == SHAPE_LIST) {
-		indent = 4;
-	}
-	write_options(to, name, indent);
+	write_comment(to, indent, s->help);
+	write_format(to, "%*s%s%s:\n", (int)indent, "", s->shown ? "" : "#", s->name);
+	if (s->shape == SHAPE_BY_DID)
+		write_format(to, "%*s%s\n", (int)indent + 2, "", s->entry);
+	bool has_entries = s->shape == SHAPE_BY_DID || s->shape == SHAPE_LIST;
+	write_options(to, name, indent + (has_entries ? 4 : 2));
+	for (enum section_name within = name + 1; within < SECTIONS; within++)
+		if (section_at(within)->parent == name)
+			write_section(to, within, indent + 2);
 	if (name != SECTION_PORTS)
 		return;
 	write_comment(to, 2, "A mirror port:");
@@ -90,8 +89,12 @@ void config_print_sample(struct writer *to)
 		"tells all that is wrong in a file.");
 	write_text(to, "\n");
 	write_options(to, SECTION_TOP, 0);
-	for (enum section_name s = SECTION_TARGETS; s < SECTIONS; s++)
-		write_section(to, s);
+	for (enum section_name s = SECTION_TARGETS; s < SECTIONS; s++) {
+		if (section_at(s)->parent != SECTION_TOP)
+			continue;
+		write_text(to, "\n");
+		write_section(to, s, 0);
+	}
 }
 
 // --- mdoc ----------------------------------------------------------------------------------------------------
@@ -140,7 +143,12 @@ void config_print_manual(struct writer *to)
 {
 	for (enum section_name s = SECTION_TOP; s < SECTIONS; s++) {
 		const struct section *section = section_at(s);
-		write_format(to, ".Ss %s\n", section->name ? section->name : "Top level");
+		write_text(to, ".Ss ");
+		if (section->name)
+			section_path_write(s, to);
+		else
+			write_text(to, "Top level");
+		write_text(to, "\n");
 		write_prose(to, section->help);
 		if (section->entry && section->shape == SHAPE_BY_DID)
 			write_text(to, "Each entry is a DID (a UUID) and its options:\n");

@@ -7,6 +7,8 @@
 #define CONFIG(member) IN(config, member)
 #define PORT(member) IN(config_port, member)
 #define DESTINATION(member) IN(config_destination, member)
+#define SOURCE(member) IN(config_binding_source, member)
+#define INSTANCE(member) IN(config_binding_instance, member)
 
 enum {
 	SECOND = 1000, // milliseconds
@@ -24,6 +26,8 @@ static const struct choice profiles[] = {{"1.3", false}, {"1.3+1.2", true}, {NUL
 static const struct choice connections[] = {{"permanent", false}, {"on_demand", true}, {NULL, 0}};
 static const struct choice ended_tasks[] = {{"drop", false}, {"deliver", true}, {NULL, 0}};
 static const struct choice when_full[] = {{"continue", false}, {"stop", true}, {NULL, 0}};
+static const struct choice protocols[] = {
+	{"radius", CONFIG_RADIUS}, {"dhcp", CONFIG_DHCP}, {"gtp", CONFIG_GTP}, {NULL, 0}};
 static const struct choice versions[] = {{"0.5", 0x0005}, {"0.6", 0x0006}, {NULL, 0}};
 
 static const struct section
@@ -74,6 +78,31 @@ static const struct section
 				[SECTION_SIP] = {.name = "sip",
 					.shape = SHAPE_MAP,
 					.help = "What is read and reported of SIP."},
+				[SECTION_RADIUS] = {.name = "radius",
+					.shape = SHAPE_MAP,
+					.help = "What is read and reported of RADIUS."},
+				[SECTION_DHCP] = {.name = "dhcp",
+					.shape = SHAPE_MAP,
+					.help = "What is read of DHCP."},
+				[SECTION_GTP] = {.name = "gtp",
+					.shape = SHAPE_MAP,
+					.help = "What is read of GTP-C, versions 1 and 2."},
+				[SECTION_SIGNALLING] = {.name = "signalling",
+					.shape = SHAPE_MAP,
+					.help = "What is remembered of RADIUS, DHCP and GTP-C that belongs to a task."},
+				[SECTION_BINDINGS] = {.name = "bindings",
+					.shape = SHAPE_MAP,
+					.help = "Which subscriber has which address now, of all subscribers, so that a task by name covers what its target's address sends and receives, also where the task comes after the address was given. It is learnt from RADIUS accounting, DHCP leases and GTP-C sessions of the sources below alone, and never from inside of a tunnel of the user plane, since any user can forge such packets. Without a source there are no bindings."},
+				[SECTION_BINDING_SOURCES] = {.name = "sources",
+					.parent = SECTION_BINDINGS,
+					.shape = SHAPE_LIST,
+					.entry = "- ",
+					.help = "Whose word counts. All that an entry says must hold, and what it says must keep strangers out: a pair or VLAN on which no user is heard, or addresses (RADIUS: servers or clients, DHCP: servers, GTP: clients)."},
+				[SECTION_BINDING_INSTANCES] = {.name = "instances",
+					.parent = SECTION_BINDINGS,
+					.shape = SHAPE_LIST,
+					.entry = "- ",
+					.help = "Networks with addresses of their own (VPNs), so that the same address can be two subscribers'. The first entry that fits says in which a packet is; where none fits, it is in the common one."},
 				[SECTION_NUMBERING] = {.name = "numbering",
 					.shape = SHAPE_MAP,
 					.help = "How numbers are dialled here, so that 030 123, 0049 30 123 and +49 30 123 can be one number."},
@@ -389,6 +418,87 @@ static const struct option options[] = {
 		.fallback = "12h", .help = "A session without a message for so long is forgotten.",
 		CONFIG(sip.session_idle_ms)},
 
+	// --- radius
+	{SECTION_RADIUS, "ports", OPTION_PORTS, .least = 1, .greatest = 65535,
+		.fallback = "[1812, 1813, 1645, 1646, 3799]",
+		.help = "UDP ports of servers, and of dynamic authorisation (RFC 5176). An empty list: no RADIUS is read.",
+		CONFIG(radius.ports)},
+	{SECTION_RADIUS, "keep_secrets", OPTION_BOOL, .fallback = "no",
+		.help = "Report the values of User-Password, CHAP and EAP attributes, which are blanked otherwise.",
+		CONFIG(radius.keep_secrets)},
+
+	// --- dhcp
+	{SECTION_DHCP, "v4_ports", OPTION_PORTS, .least = 1, .greatest = 65535,
+		.fallback = "[67, 68]",
+		.help = "UDP ports of DHCPv4. An empty list: none is read.", CONFIG(dhcp.v4_ports)},
+	{SECTION_DHCP, "v6_ports", OPTION_PORTS, .least = 1, .greatest = 65535,
+		.fallback = "[546, 547]",
+		.help = "UDP ports of DHCPv6. An empty list: none is read.", CONFIG(dhcp.v6_ports)},
+
+	// --- gtp
+	{SECTION_GTP, "ports", OPTION_PORTS, .least = 1, .greatest = 65535, .fallback = "[2123]",
+		.help = "UDP ports of GTP-C. An empty list: none is read. GTP-U is opened whatever stands here.",
+		CONFIG(gtp.ports)},
+
+	// --- signalling
+	{SECTION_SIGNALLING, "max_sessions", OPTION_NUMBER, .unit = "sessions", .least = 16,
+		.greatest = MAX_TABLE, .fallback = "65536",
+		.help = "Matched exchanges, accounting sessions, leases and GTP sessions that are remembered; the oldest gives way, counted.",
+		CONFIG(signalling.max_sessions)},
+	{SECTION_SIGNALLING, "session_idle", OPTION_DURATION, .least = SECOND,
+		.greatest = 30u * DAY, .fallback = "12h",
+		.help = "A session without a message for so long is forgotten.",
+		CONFIG(signalling.session_idle_ms)},
+
+	// --- bindings
+	{SECTION_BINDINGS, "max_sessions", OPTION_NUMBER, .unit = "sessions", .least = 64,
+		.greatest = MAX_TABLE, .fallback = "1000000",
+		.help = "Subscribers' sessions (accounting session, lease, GTP session), each with its addresses; the oldest gives way, counted. The memory is taken at start, some 570 octets for each (540 MiB for a million); none where \"sources\" has no entry.",
+		CONFIG(bindings.max_sessions)},
+	{SECTION_BINDINGS, "max_authorities", OPTION_NUMBER, .unit = "authorities", .least = 1,
+		.greatest = 1024 * 1024, .fallback = "4096",
+		.help = "NAS, DHCP servers and GTP peers that have told of a binding. What one more tells is not taken, and counted.",
+		CONFIG(bindings.max_authorities)},
+	{SECTION_BINDINGS, "idle", OPTION_DURATION, .least = MINUTE, .greatest = 30u * DAY,
+		.fallback = "48h",
+		.help = "A session of which no message came for so long is over: longer than interim updates are apart. A lease with a lifetime has that instead.",
+		CONFIG(bindings.idle_ms)},
+
+	{SECTION_BINDING_SOURCES, "protocols", OPTION_WORDS, .required = true,
+		.choices = protocols, .sample = "[radius]", .help = "What the source speaks.",
+		SOURCE(protocols)},
+	{SECTION_BINDING_SOURCES, "pair", OPTION_PLACE, .least = 1, .greatest = MAX_TEXT,
+		.sample = "link-1",
+		.help = "The entry of \"ports\" on which it is heard, by its ipid or one of its devices. Without it any.",
+		SOURCE(place)},
+	{SECTION_BINDING_SOURCES, "vlan", OPTION_NUMBER, .least = 0, .greatest = 4094,
+		.sample = "100",
+		.help = "The outermost VLAN on which it is heard, 0 for frames without a tag. Without it any.",
+		SOURCE(place.vlan)},
+	{SECTION_BINDING_SOURCES, "servers", OPTION_PREFIXES, .sample = "[192.0.2.53]",
+		.help = "Addresses of RADIUS or DHCP servers; where only the link between a DHCP relay and its users is tapped, that of the relay, which is who answers there. Of GTP none: its peers are clients. Without it any.",
+		SOURCE(servers)},
+	{SECTION_BINDING_SOURCES, "clients", OPTION_PREFIXES, .sample = "[192.0.2.0/28]",
+		.help = "Addresses of NAS, of DHCP relays, of GTP peers (both ends). Without it any.",
+		SOURCE(clients)},
+	{SECTION_BINDING_SOURCES, "instance", OPTION_TEXT, .least = 1, .greatest = MAX_TEXT,
+		.sample = "vpn-blue",
+		.help = "The routing instance of the addresses that it gives: an entry of \"instances\" must say where its packets are. Without it the common one.",
+		SOURCE(instance)},
+
+	{SECTION_BINDING_INSTANCES, "instance", OPTION_TEXT, .required = true, .least = 1,
+		.greatest = MAX_TEXT, .sample = "vpn-blue",
+		.help = "A name of your choice; several entries may have the same.",
+		INSTANCE(instance)},
+	{SECTION_BINDING_INSTANCES, "pair", OPTION_PLACE, .least = 1, .greatest = MAX_TEXT,
+		.sample = "link-1",
+		.help = "The entry of \"ports\" on which its packets are, as for \"sources\". Without it any.",
+		INSTANCE(place)},
+	{SECTION_BINDING_INSTANCES, "vlan", OPTION_NUMBER, .least = 0, .greatest = 4094,
+		.sample = "100",
+		.help = "The outermost VLAN of its packets, 0 for frames without a tag. Without it any.",
+		INSTANCE(place.vlan)},
+
 	// --- numbering
 	{SECTION_NUMBERING, "country_code", OPTION_DIGITS, .greatest = 3, .fallback = "\"\"",
 		.help = "Without it numbers dialled in national form equal none in international form.",
@@ -443,13 +553,21 @@ const struct option *option_find(enum section_name section, const char *name)
 	return NULL;
 }
 
-bool section_is_planned(const char *name)
+enum section_name section_find(enum section_name parent, const char *name)
 {
-	static const char *const planned[] = {"bindings"};
-	for (size_t i = 0; i < sizeof planned / sizeof *planned; i++)
-		if (strcmp(planned[i], name) == 0)
-			return true;
-	return false;
+	for (enum section_name s = SECTION_TOP + 1; s < SECTIONS; s++)
+		if (sections[s].parent == parent && strcmp(sections[s].name, name) == 0)
+			return s;
+	return SECTION_TOP;
+}
+
+void section_path_write(enum section_name section, struct writer *to)
+{
+	if (sections[section].parent != SECTION_TOP) {
+		section_path_write(sections[section].parent, to);
+		write_text(to, ".");
+	}
+	write_text(to, sections[section].name);
 }
 
 // --- the nearest key -----------------------------------------------------------------------------------------
@@ -460,8 +578,9 @@ const char *key_nearest(enum section_name section, const char *name)
 	for (size_t i = 0; i < OPTIONS; i++)
 		if (section_holds(section, &options[i]))
 			nearest_try(&nearest, options[i].name);
-	for (size_t i = SECTION_TOP + 1; section == SECTION_TOP && i < SECTIONS; i++)
-		nearest_try(&nearest, sections[i].name);
+	for (size_t i = SECTION_TOP + 1; i < SECTIONS; i++)
+		if (sections[i].parent == section)
+			nearest_try(&nearest, sections[i].name);
 	return nearest.found;
 }
 
@@ -549,6 +668,17 @@ void option_describe(const struct option *o, struct writer *to)
 		break;
 	case OPTION_LIST:
 		write_format(to, "list of at most %llu words", (unsigned long long)o->greatest);
+		break;
+	case OPTION_WORDS:
+		write_text(to, "list of ");
+		describe_choices(o->choices, to);
+		break;
+	case OPTION_PREFIXES:
+		write_format(to, "list of at most %d IP addresses and prefixes",
+			CONFIG_MAX_PREFIXES);
+		break;
+	case OPTION_PLACE:
+		write_text(to, "ipid or device of an entry of ports");
 		break;
 	case OPTION_PORTS:
 		write_format(to, "list of at most %d numbers, ", CONFIG_MAX_LIST);

@@ -17,10 +17,13 @@ enum option_type {
 	OPTION_DURATION, // uint32_t of milliseconds; least and greatest too
 	OPTION_SECONDS, // a duration as uint32_t of whole seconds; least and greatest are milliseconds
 	OPTION_BOOL,    // bool
-	OPTION_CHOICE, // the value of one of `choices`: bool or uint16_t
-	OPTION_WORD,   // one of `choices`, kept as text
-	OPTION_LIST,   // struct config_list of words in lower case
-	OPTION_PORTS,  // sip.ports and sip.port_count
+	OPTION_CHOICE,   // the value of one of `choices`: bool or uint16_t
+	OPTION_WORD,     // one of `choices`, kept as text
+	OPTION_LIST,     // struct config_list of words in lower case
+	OPTION_WORDS,    // a list of `choices`: the OR of their values, as uint16_t
+	OPTION_PORTS,    // struct config_ports
+	OPTION_PREFIXES, // struct config_prefixes
+	OPTION_PLACE, // the name of an entry of ports: struct config_place, see place_resolve() in config.c
 	OPTION_DEVICE, // the one device of a mirror
 	OPTION_PAIR,   // the two devices of a pair
 };
@@ -38,6 +41,13 @@ enum section_name {
 	SECTION_AUDIT,
 	SECTION_REASSEMBLY,
 	SECTION_SIP,
+	SECTION_RADIUS,
+	SECTION_DHCP,
+	SECTION_GTP,
+	SECTION_SIGNALLING,
+	SECTION_BINDINGS,
+	SECTION_BINDING_SOURCES,
+	SECTION_BINDING_INSTANCES,
 	SECTION_NUMBERING,
 	SECTION_CONTROL,
 	SECTIONS
@@ -51,7 +61,8 @@ enum section_shape {
 };
 
 struct section {
-	const char *name; // its key in the file; NULL: the file itself
+	const char *name;         // its key in the file; NULL: the file itself
+	enum section_name parent; // the section in which it stands, before it in the table
 	enum section_shape shape;
 	bool required;
 	bool shown; // the sample shows it switched on
@@ -77,7 +88,7 @@ struct option {
 	const char *sample;       // what the sample shows where there is no default
 	const struct choice *choices;
 	const char *help;
-	size_t offset, size; // of the field in struct config, config_port or config_destination
+	size_t offset, size; // of the field in struct config, or in that of an entry
 };
 
 const struct section *section_at(enum section_name name);
@@ -87,10 +98,12 @@ const struct option *options_of(enum section_name section, size_t *count);
 // The option that an entry of `section` may hold: in `ports` also those of `port_defaults`.
 const struct option *option_find(enum section_name section, const char *name);
 
-// The closest known key of `section` ("did you mean"), or NULL when none is near.
+// The closest known key or section of `section` ("did you mean"), or NULL when none is near.
 const char *key_nearest(enum section_name section, const char *name);
-// Whether a later version will know this section of the file.
-bool section_is_planned(const char *name);
+// The section with this key in `parent`, or SECTION_TOP when there is none.
+enum section_name section_find(enum section_name parent, const char *name);
+// "bindings.sources": where a section stands.
+void section_path_write(enum section_name section, struct writer *to);
 
 // "number of octets, 1024 to 16384"; "yes or no". Without default.
 void option_describe(const struct option *o, struct writer *to);

@@ -306,23 +306,111 @@ static void list_set(struct reading *r, const struct option *o, void *base,
 	memcpy((uint8_t *)base + o->offset, &list, sizeof list);
 }
 
-static void ports_set(struct reading *r, const struct option *o, const struct yaml_node *value,
-	const struct where *where)
+static void ports_set(struct reading *r, const struct option *o, void *base,
+	const struct yaml_node *value, const struct where *where)
 {
 	if (!check_list(r, o, value, where))
 		return;
-	struct config *c = r->config;
+	struct config_ports ports = {.count = 0};
 	unsigned index = 0;
-	c->sip.port_count = 0;
 	for (const struct yaml_node *n = value->first; n; n = n->next, index++) {
 		struct where item = where_of("%s[%u]", where->text, index);
 		uint64_t port;
 		if (n->kind == YAML_SCALAR && number_read(o, n->text, &port))
-			c->sip.ports[c->sip.port_count++] = (uint16_t)port;
+			ports.items[ports.count++] = (uint16_t)port;
 		else
 			complain(r, n->mark, &item, "must be a number, %llu to %llu",
 				(unsigned long long)o->least, (unsigned long long)o->greatest);
 	}
+	memcpy((uint8_t *)base + o->offset, &ports, sizeof ports);
+}
+
+static void words_set(struct reading *r, const struct option *o, void *base,
+	const struct yaml_node *value, const struct where *where)
+{
+	uint64_t bits = 0;
+	if (value->kind != YAML_LIST || value->len == 0) {
+		complain_of_value(r, o, value, where);
+		return;
+	}
+	unsigned index = 0;
+	for (const struct yaml_node *n = value->first; n; n = n->next, index++) {
+		struct where item = where_of("%s[%u]", where->text, index);
+		const struct choice *choice =
+			n->kind == YAML_SCALAR ? choice_find(o, n->text) : NULL;
+		if (choice)
+			bits |= choice->value;
+		else
+			complain_of_value(r, o, n, &item);
+	}
+	field_store(o, base, bits);
+}
+
+static struct address address_cut(const struct address *a, unsigned len)
+{
+	struct address cut = *a;
+	for (unsigned bit = len; bit < 8 * sizeof cut.octets; bit++)
+		cut.octets[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+	return cut;
+}
+
+// An address, or one and the length of a prefix behind a '/'.
+static bool prefix_read(const struct yaml_node *value, struct config_prefix *out)
+{
+	if (value->kind != YAML_SCALAR)
+		return false;
+	struct bytes text = bytes_of(value->text, value->len);
+	const char *slash = strchr(value->text, '/');
+	size_t end = slash ? (size_t)(slash - value->text) : text.len;
+	if (!address_parse(bytes_slice(text, 0, end), &out->address))
+		return false;
+	uint64_t most = out->address.family == 4 ? 32 : 128, len = most;
+	const char *rest = slash ? take_number(slash + 1, &len) : "";
+	out->len = (uint8_t)len;
+	return rest && !*rest && len <= most;
+}
+
+static bool prefix_take(struct reading *r, const struct yaml_node *value, struct config_prefix *out,
+	const struct where *where)
+{
+	if (!prefix_read(value, out)) {
+		complain(r, value->mark, where, "must be an IP address or prefix, as 192.0.2.0/24");
+		return false;
+	}
+	struct address network = address_cut(&out->address, out->len);
+	if (memcmp(&network, &out->address, sizeof network) == 0)
+		return true;
+	char suggested[ADDRESS_TEXT];
+	address_format(&network, suggested);
+	complain(r, value->mark, where, "'%s' has host bits set (did you mean %s/%u?)", value->text,
+		suggested, out->len);
+	return false;
+}
+
+static void prefixes_set(struct reading *r, const struct option *o, void *base,
+	const struct yaml_node *value, const struct where *where)
+{
+	if (value->kind != YAML_LIST || !value->len || value->len > CONFIG_MAX_PREFIXES) {
+		complain(r, value->mark, where,
+			"must be a list of 1 to %d IP addresses and prefixes", CONFIG_MAX_PREFIXES);
+		return;
+	}
+	struct config_prefixes prefixes = {.count = 0};
+	unsigned index = 0;
+	for (const struct yaml_node *n = value->first; n; n = n->next, index++) {
+		struct where item = where_of("%s[%u]", where->text, index);
+		if (prefix_take(r, n, &prefixes.items[prefixes.count], &item))
+			prefixes.count++;
+	}
+	memcpy((uint8_t *)base + o->offset, &prefixes, sizeof prefixes);
+}
+
+// Which entry of ports it names is looked up when the value is known to be one.
+static void place_set(struct reading *r, const struct option *o, void *base,
+	const struct yaml_node *value, const struct where *where)
+{
+	struct config_place *place = (struct config_place *)(void *)((uint8_t *)base + o->offset);
+	place->pair = text_take(r, o, value, where);
 }
 
 static void range_set(struct reading *r, const struct option *o, struct config_destination *d,
@@ -437,7 +525,16 @@ void option_set(struct reading *r, const struct option *o, void *base,
 		list_set(r, o, base, value, where);
 		break;
 	case OPTION_PORTS:
-		ports_set(r, o, value, where);
+		ports_set(r, o, base, value, where);
+		break;
+	case OPTION_WORDS:
+		words_set(r, o, base, value, where);
+		break;
+	case OPTION_PREFIXES:
+		prefixes_set(r, o, base, value, where);
+		break;
+	case OPTION_PLACE:
+		place_set(r, o, base, value, where);
 		break;
 	case OPTION_NUMBER:
 	case OPTION_DURATION:

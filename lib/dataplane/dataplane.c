@@ -142,9 +142,9 @@ static void mark_port(uint64_t *bits, uint16_t port)
 
 static void mark_ports(struct dataplane *d, const struct config *config)
 {
-	for (size_t i = 0; i < config->sip.port_count; i++) {
-		mark_port(d->sip_ports, config->sip.ports[i]);
-		mark_port(d->special_ports, config->sip.ports[i]);
+	for (size_t i = 0; i < config->sip.ports.count; i++) {
+		mark_port(d->sip_ports, config->sip.ports.items[i]);
+		mark_port(d->special_ports, config->sip.ports.items[i]);
 	}
 	for (unsigned port = 0; port <= UINT16_MAX; port++)
 		if (packet_is_tunnel_port((uint16_t)port))

@@ -199,15 +199,15 @@ def _():
         tap = prepared(directory)
         text = tap.targets.read_text()
         text = text.replace("X2Only", "X3Only").replace(f'- "{x2.DID}"', '- "7c1f5a52-0d3b-4b83-8a39-6a2f3c1f9b10"')
-        text = text.replace('sipUri: "sip:alice@example.com"', 'imsi: "001019876543210"')
+        text = text.replace('sipUri: "sip:alice@example.com"', 'suci: "001019876543210"')
         tap.targets.write_text(text)
         code, said = check(tap)
         equal(code, 1, "exit code of --check")
         places = re.findall(rf"{re.escape(str(tap.targets))}:\d+:\d+: error: ", said)
         assert len(places) >= 2, f"fewer errors than there are: {said}"
-        assert "imsi" in said and "X3Only" in said, said
+        assert "suci" in said and "X3Only" in said, said
         forwards(tap, "targets")
-        for word in ("001019876543210", "imsi", "7c1f5a52"):
+        for word in ("001019876543210", "suci", "7c1f5a52"):
             assert word not in tap.said(), f"{word} in the general log:\n{tap.said()}"
 
 

@@ -104,9 +104,9 @@ static void what_is_not_said_has_its_default(void **state)
 	assert_int_equal(c->reassembly.stream_memory_mib, 32);
 	assert_int_equal(c->reassembly.gap_timeout_ms, 2000);
 	assert_int_equal(c->reassembly.stream_idle_ms, 60 * 60 * 1000);
-	assert_int_equal(c->sip.port_count, 2);
-	assert_int_equal(c->sip.ports[0], 5060);
-	assert_int_equal(c->sip.ports[1], 5061);
+	assert_int_equal(c->sip.ports.count, 2);
+	assert_int_equal(c->sip.ports.items[0], 5060);
+	assert_int_equal(c->sip.ports.items[1], 5061);
 	assert_true(c->sip.recognise);
 	assert_true(c->sip.trust_from);
 	assert_false(c->sip.keep_sdp_keys);
@@ -117,6 +117,25 @@ static void what_is_not_said_has_its_default(void **state)
 	assert_int_equal(c->sip.max_duplicates, 65536);
 	assert_int_equal(c->sip.duplicate_window_ms, 32000);
 	assert_int_equal(c->sip.session_idle_ms, 12 * 60 * 60 * 1000);
+	static const uint16_t radius[] = {1812, 1813, 1645, 1646, 3799};
+	assert_int_equal(c->radius.ports.count, 5);
+	assert_memory_equal(c->radius.ports.items, radius, sizeof radius);
+	assert_false(c->radius.keep_secrets);
+	assert_int_equal(c->dhcp.v4_ports.count, 2);
+	assert_int_equal(c->dhcp.v4_ports.items[0], 67);
+	assert_int_equal(c->dhcp.v4_ports.items[1], 68);
+	assert_int_equal(c->dhcp.v6_ports.count, 2);
+	assert_int_equal(c->dhcp.v6_ports.items[0], 546);
+	assert_int_equal(c->dhcp.v6_ports.items[1], 547);
+	assert_int_equal(c->gtp.ports.count, 1);
+	assert_int_equal(c->gtp.ports.items[0], 2123);
+	assert_int_equal(c->signalling.max_sessions, 65536);
+	assert_int_equal(c->signalling.session_idle_ms, 12 * 60 * 60 * 1000);
+	assert_int_equal(c->bindings.max_sessions, 1000000);
+	assert_int_equal(c->bindings.max_authorities, 4096);
+	assert_int_equal(c->bindings.idle_ms, 48 * 60 * 60 * 1000);
+	assert_int_equal(c->bindings.source_count, 0);
+	assert_int_equal(c->bindings.instance_count, 0);
 	assert_string_equal(c->numbering.country_code, "");
 	assert_string_equal(c->numbering.national_prefix, "0");
 	assert_string_equal(c->numbering.international_prefix, "00");
@@ -239,8 +258,8 @@ static void what_is_said_is_taken(void **state)
 	assert_int_equal(c->reassembly.gap_timeout_ms, 10);
 	assert_int_equal(c->reassembly.stream_idle_ms, 720u * 60 * 60 * 1000);
 	assert_int_equal(c->sip.max_message, 4096);
-	assert_int_equal(c->sip.port_count, 1);
-	assert_int_equal(c->sip.ports[0], 5070);
+	assert_int_equal(c->sip.ports.count, 1);
+	assert_int_equal(c->sip.ports.items[0], 5070);
 	assert_int_equal(c->sip.number_domains.count, 2);
 	assert_string_equal(c->sip.number_domains.items[0], "ims.example.com");
 	assert_string_equal(c->sip.kept_bodies.items[0], "application/sdp");
@@ -272,10 +291,249 @@ static void unknown_keys_name_the_nearest_known_one(void **state)
 		"x2tap.yaml:9:1: error: unknown key 'entirely_different'\n");
 }
 
-static void sections_of_later_versions_are_refused_as_such(void **state)
+static void assert_prefix(const struct config_prefix *p, const char *address, uint8_t len)
 {
-	assert_refused(state, LEAST "bindings: {sources: []}\n",
-		"x2tap.yaml:5:1: error: 'bindings' is not supported yet: take it out\n");
+	struct address expected;
+	assert_true(address_parse(bytes_of_text(address), &expected));
+	assert_memory_equal(&p->address, &expected, sizeof expected);
+	assert_int_equal(p->len, len);
+}
+
+#define THREE_LINKS                                                                                \
+	"nfid: probe-01\n"                                                                         \
+	"targets: targets.yaml\n"                                                                  \
+	"ports:\n"                                                                                 \
+	"  - {pair: [a, b], ipid: link-1}\n"                                                       \
+	"  - {pair: [c, d], ipid: link-2}\n"                                                       \
+	"  - {mirror: e, ipid: link-2}\n"
+
+static void bindings_are_learnt_from_sources(void **state)
+{
+	struct config *c = loaded(state,
+		THREE_LINKS "radius: {ports: [11812], keep_secrets: yes}\n"
+			    "dhcp: {v4_ports: [], v6_ports: [547]}\n"
+			    "gtp: {ports: [2123, 12123]}\n"
+			    "signalling: {max_sessions: 16, session_idle: 1s}\n"
+			    "bindings:\n"
+			    "  max_sessions: 10000000\n"
+			    "  max_authorities: 1\n"
+			    "  idle: 720h\n"
+			    "  sources:\n"
+			    "    - protocols: [radius, gtp]\n"
+			    "      pair: link-1\n"
+			    "      clients: [192.0.2.0/28, 198.51.100.7, \"2001:db8::/32\"]\n"
+			    "    - {protocols: [dhcp], pair: e, vlan: 0, servers: [0.0.0.0/0],\n"
+			    "       instance: blue}\n"
+			    "    - {protocols: [dhcp, dhcp], vlan: 4094, instance: red}\n"
+			    "  instances:\n"
+			    "    - {instance: red, pair: d, vlan: 7}\n"
+			    "    - {instance: blue, pair: d}\n"
+			    "    - {instance: red, vlan: 7}\n"
+			    "    - {instance: green}\n");
+	assert_int_equal(c->radius.ports.count, 1);
+	assert_int_equal(c->radius.ports.items[0], 11812);
+	assert_true(c->radius.keep_secrets);
+	assert_int_equal(c->dhcp.v4_ports.count, 0);
+	assert_int_equal(c->dhcp.v6_ports.count, 1);
+	assert_int_equal(c->gtp.ports.count, 2);
+	assert_int_equal(c->gtp.ports.items[1], 12123);
+	assert_int_equal(c->signalling.max_sessions, 16);
+	assert_int_equal(c->signalling.session_idle_ms, 1000);
+	assert_int_equal(c->bindings.max_sessions, 10000000);
+	assert_int_equal(c->bindings.max_authorities, 1);
+	assert_int_equal(c->bindings.idle_ms, 720u * 60 * 60 * 1000);
+
+	assert_int_equal(c->bindings.source_count, 3);
+	const struct config_binding_source *s = c->bindings.sources;
+	assert_int_equal(s[0].mark.line, 16);
+	assert_int_equal(s[0].protocols, CONFIG_RADIUS | CONFIG_GTP);
+	assert_int_equal(s[0].place.point, 0);
+	assert_int_equal(s[0].place.vlan, CONFIG_ANY);
+	assert_int_equal(s[0].servers.count, 0);
+	assert_int_equal(s[0].clients.count, 3);
+	assert_prefix(&s[0].clients.items[0], "192.0.2.0", 28);
+	assert_prefix(&s[0].clients.items[1], "198.51.100.7", 32);
+	assert_prefix(&s[0].clients.items[2], "2001:db8::", 32);
+	assert_null(s[0].instance);
+	assert_int_equal(s[0].instance_number, 0);
+	assert_int_equal(s[1].protocols, CONFIG_DHCP);
+	assert_int_equal(s[1].place.point, 2); // by its device
+	assert_int_equal(s[1].place.vlan, 0);
+	assert_prefix(&s[1].servers.items[0], "0.0.0.0", 0);
+	assert_string_equal(s[1].instance, "blue");
+	assert_int_equal(s[2].protocols, CONFIG_DHCP);
+	assert_int_equal(s[2].place.point, CONFIG_ANY);
+	assert_int_equal(s[2].place.vlan, 4094);
+
+	assert_int_equal(c->bindings.instance_count, 4);
+	const struct config_binding_instance *i = c->bindings.instances;
+	assert_int_equal(i[0].instance_number, 1);
+	assert_int_equal(i[1].instance_number, 2);
+	assert_int_equal(i[2].instance_number, 1);
+	assert_int_equal(i[3].instance_number, 3);
+	assert_int_equal(s[1].instance_number, 2);
+	assert_int_equal(s[2].instance_number, 1);
+	assert_int_equal(i[0].place.point, 1);
+	assert_int_equal(i[0].place.vlan, 7);
+	assert_int_equal(i[1].place.point, 1);
+	assert_int_equal(i[1].place.vlan, CONFIG_ANY);
+	assert_int_equal(i[3].place.point, CONFIG_ANY);
+	config_free(c);
+	config_free(loaded(state, LEAST "bindings: {sources: [], instances: []}\n"));
+}
+
+static void a_source_that_cannot_be_is_refused_with_its_place(void **state)
+{
+	assert_refused(state,
+		THREE_LINKS
+		"bindings:\n"
+		"  sources:\n"
+		"    - {protocols: [radius], pair: link-2}\n"
+		"    - {protocols: [radius], pair: link1}\n"
+		"    - {protocols: [radius, diameter], vlan: 4095}\n"
+		"    - {protocols: radius, vlan: 1}\n"
+		"    - {protocols: [], vlan: 1}\n"
+		"    - {vlan: 1, server: [192.0.2.1]}\n"
+		"    - {protocols: [radius], servers: [192.0.2.1/24, x, 192.0.2.0/33]}\n"
+		"    - {protocols: [radius], clients: []}\n"
+		"    - {protocols: [dhcp], servers: 192.0.2.1}\n"
+		"    - {protocols: [gtp], vlan: 1, instance: vpn-blu}\n"
+		"    - x\n"
+		"  instances:\n"
+		"    - {instance: vpn-blue, vlan: 1}\n"
+		"    - {vlan: 2}\n"
+		"    - {instance: \"\", vlan: 3}\n",
+		"x2tap.yaml:9:35: error: bindings.sources[0].pair: 2 entries of ports have the name 'link-2': name a device of the one that is meant\n"
+		"x2tap.yaml:10:35: error: bindings.sources[1].pair: no entry of ports has this ipid or device (did you mean 'link-1'?)\n"
+		"x2tap.yaml:11:28: error: bindings.sources[2].protocols[1]: 'diameter' is not valid here (list of radius, dhcp or gtp)\n"
+		"x2tap.yaml:11:45: error: bindings.sources[2].vlan: '4095' is not valid here (number, 0 to 4094)\n"
+		"x2tap.yaml:12:19: error: bindings.sources[3].protocols: 'radius' is not valid here (list of radius, dhcp or gtp)\n"
+		"x2tap.yaml:13:19: error: bindings.sources[4].protocols: a list is not valid here (list of radius, dhcp or gtp)\n"
+		"x2tap.yaml:14:7: error: bindings.sources[5].protocols: missing, and there is no default (list of radius, dhcp or gtp)\n"
+		"x2tap.yaml:14:17: error: bindings.sources[5]: unknown key 'server' (did you mean 'servers'?)\n"
+		"x2tap.yaml:15:39: error: bindings.sources[6].servers[0]: '192.0.2.1/24' has host bits set (did you mean 192.0.2.0/24?)\n"
+		"x2tap.yaml:15:53: error: bindings.sources[6].servers[1]: must be an IP address or prefix, as 192.0.2.0/24\n"
+		"x2tap.yaml:15:56: error: bindings.sources[6].servers[2]: must be an IP address or prefix, as 192.0.2.0/24\n"
+		"x2tap.yaml:16:38: error: bindings.sources[7].clients: must be a list of 1 to 32 IP addresses and prefixes\n"
+		"x2tap.yaml:17:36: error: bindings.sources[8].servers: must be a list of 1 to 32 IP addresses and prefixes\n"
+		"x2tap.yaml:18:45: error: bindings.sources[9].instance: no entry of bindings.instances says where its packets are (did you mean 'vpn-blue'?)\n"
+		"x2tap.yaml:19:7: error: bindings.sources[10]: must be a map of options (key: value)\n"
+		"x2tap.yaml:22:7: error: bindings.instances[1].instance: missing, and there is no default (text, 1 to 255 octets)\n"
+		"x2tap.yaml:23:18: error: bindings.instances[2].instance: must have 1 to 255 octets, not 0\n");
+}
+
+static void a_source_must_keep_strangers_out(void **state)
+{
+	assert_refused(state,
+		LEAST
+		"bindings:\n"
+		"  sources:\n"
+		"    - {protocols: [radius, dhcp, gtp]}\n"
+		"    - {protocols: [radius, dhcp, gtp], servers: [192.0.2.1]}\n"
+		"    - {protocols: [radius, dhcp, gtp], clients: [192.0.2.1]}\n"
+		"    - {protocols: [radius, dhcp, gtp], clients: [192.0.2.1], servers: [192.0.2.2]}\n"
+		"    - {protocols: [radius, dhcp, gtp], vlan: 0}\n"
+		"    - {protocols: [radius, dhcp, gtp], pair: link-1}\n",
+		"x2tap.yaml:7:7: error: bindings.sources[0]: would believe everybody who speaks radius: say pair, vlan, servers or clients\n"
+		"x2tap.yaml:7:7: error: bindings.sources[0]: would believe everybody who speaks dhcp: say pair, vlan or servers\n"
+		"x2tap.yaml:7:7: error: bindings.sources[0]: would believe everybody who speaks gtp: say pair, vlan or clients\n"
+		"x2tap.yaml:8:7: error: bindings.sources[1]: would believe everybody who speaks gtp: say pair, vlan or clients\n"
+		"x2tap.yaml:9:7: error: bindings.sources[2]: would believe everybody who speaks dhcp: say pair, vlan or servers\n");
+}
+
+static void an_instance_that_is_never_looked_at_is_refused(void **state)
+{
+	assert_refused(state,
+		THREE_LINKS "bindings:\n"
+			    "  instances:\n"
+			    "    - {instance: red, pair: a, vlan: 7}\n"
+			    "    - {instance: red, pair: link-1, vlan: 7}\n"
+			    "    - {instance: blue, pair: a, vlan: 8}\n"
+			    "    - {instance: blue, pair: lnk-1}\n"
+			    "    - {instance: blue, vlan: 9}\n"
+			    "    - {instance: red, pair: c, vlan: 9}\n"
+			    "    - {instance: all}\n"
+			    "    - {instance: more}\n",
+		"x2tap.yaml:10:7: error: bindings.instances[1]: is never looked at, for the entry of line 9 fits first: put it before that\n"
+		"x2tap.yaml:12:30: error: bindings.instances[3].pair: no entry of ports has this ipid or device (did you mean 'link-1'?)\n"
+		"x2tap.yaml:14:7: error: bindings.instances[5]: is never looked at, for the entry of line 13 fits first: put it before that\n"
+		"x2tap.yaml:16:7: error: bindings.instances[7]: is never looked at, for the entry of line 15 fits first: put it before that\n");
+}
+
+static void sections_of_signalling_have_their_ranges(void **state)
+{
+	assert_refused(state,
+		LEAST "radius: {ports: [0], keep_secrets: maybe, port: 1}\n"
+		      "dhcp: {v4_ports: 67, ports: [67]}\n"
+		      "gtp: {ports: [65536]}\n"
+		      "signalling: {max_sessions: 15, session_idle: 999ms}\n"
+		      "bindings:\n"
+		      "  max_sessions: 63\n"
+		      "  max_authorities: 0\n"
+		      "  idle: 59s\n"
+		      "  source: []\n"
+		      "  sources: {protocols: [radius]}\n"
+		      "  instances: x\n"
+		      "  v4_ports: [67]\n"
+		      "instances: []\n"
+		      "protocols: [radius]\n",
+		"x2tap.yaml:5:18: error: radius.ports[0]: must be a number, 1 to 65535\n"
+		"x2tap.yaml:5:36: error: radius.keep_secrets: 'maybe' is not valid here (yes or no)\n"
+		"x2tap.yaml:5:43: error: radius: unknown key 'port' (did you mean 'ports'?)\n"
+		"x2tap.yaml:6:18: error: dhcp.v4_ports: '67' is not valid here (list of at most 64 numbers, 1 to 65535)\n"
+		"x2tap.yaml:6:22: error: dhcp: unknown key 'ports' (it belongs in 'sip')\n"
+		"x2tap.yaml:7:15: error: gtp.ports[0]: must be a number, 1 to 65535\n"
+		"x2tap.yaml:8:28: error: signalling.max_sessions: '15' is not valid here (number, 16 to 16777216 sessions)\n"
+		"x2tap.yaml:8:46: error: signalling.session_idle: '999ms' is not valid here (duration, 1s to 720h)\n"
+		"x2tap.yaml:10:17: error: bindings.max_sessions: '63' is not valid here (number, 64 to 16777216 sessions)\n"
+		"x2tap.yaml:11:20: error: bindings.max_authorities: '0' is not valid here (number, 1 to 1048576 authorities)\n"
+		"x2tap.yaml:12:9: error: bindings.idle: '59s' is not valid here (duration, 1m to 720h)\n"
+		"x2tap.yaml:13:3: error: bindings: unknown key 'source' (did you mean 'sources'?)\n"
+		"x2tap.yaml:14:12: error: bindings.sources: must be a list of at most 64 entries\n"
+		"x2tap.yaml:15:14: error: bindings.instances: must be a list of at most 64 entries\n"
+		"x2tap.yaml:16:3: error: bindings: unknown key 'v4_ports' (it belongs in 'dhcp')\n"
+		"x2tap.yaml:17:1: error: unknown key 'instances' (it belongs in 'bindings')\n"
+		"x2tap.yaml:18:1: error: unknown key 'protocols' (it belongs in 'bindings.sources')\n");
+}
+
+static void a_port_is_that_of_one_protocol(void **state)
+{
+	assert_refused(state,
+		LEAST "sip: {ports: [5060, 1812]}\n"
+		      "dhcp: {v4_ports: [67, 547]}\n"
+		      "gtp: {ports: [5061, 67]}\n",
+		"x2tap.yaml:5:14: error: radius.ports: port 1812 is among sip.ports too\n"
+		"x2tap.yaml:6:18: error: dhcp.v6_ports: port 547 is among dhcp.v4_ports too\n"
+		"x2tap.yaml:7:14: error: gtp.ports: port 67 is among dhcp.v4_ports too\n");
+}
+
+static void lists_of_bindings_are_bounded(void **state)
+{
+	static char text[20000] = LEAST "bindings:\n  sources:\n";
+	size_t start = strlen(text), len = start;
+	for (unsigned i = 0; i < CONFIG_MAX_SOURCES; i++)
+		len += (size_t)snprintf(text + len, sizeof text - len,
+			"    - {protocols: [radius], vlan: %u}\n", i);
+	struct config *c = loaded(state, text);
+	assert_int_equal(c->bindings.source_count, CONFIG_MAX_SOURCES);
+	assert_int_equal(
+		c->bindings.sources[CONFIG_MAX_SOURCES - 1].place.vlan, CONFIG_MAX_SOURCES - 1);
+	config_free(c);
+	snprintf(text + len, sizeof text - len, "    - {protocols: [radius], vlan: 99}\n");
+	assert_refused(state, text,
+		"x2tap.yaml:7:5: error: bindings.sources: must be a list of at most 64 entries\n");
+
+	len = start + (size_t)snprintf(text + start, sizeof text - start,
+			      "    - {protocols: [radius], clients: [192.0.2.0");
+	for (unsigned i = 1; i < CONFIG_MAX_PREFIXES; i++)
+		len += (size_t)snprintf(text + len, sizeof text - len, ", 192.0.2.%u", i);
+	snprintf(text + len, sizeof text - len, "]}\n");
+	c = loaded(state, text);
+	assert_int_equal(c->bindings.sources[0].clients.count, CONFIG_MAX_PREFIXES);
+	config_free(c);
+	snprintf(text + len, sizeof text - len, ", 192.0.2.99]}\n");
+	assert_refused(state, text,
+		"x2tap.yaml:7:38: error: bindings.sources[0].clients: must be a list of 1 to 32 IP addresses and prefixes\n");
 }
 
 static void what_has_no_default_must_be_there(void **state)
@@ -732,7 +990,13 @@ int main(void)
 		cmocka_unit_test(what_is_not_said_has_its_default),
 		cmocka_unit_test(what_is_said_is_taken),
 		cmocka_unit_test(unknown_keys_name_the_nearest_known_one),
-		cmocka_unit_test(sections_of_later_versions_are_refused_as_such),
+		cmocka_unit_test(bindings_are_learnt_from_sources),
+		cmocka_unit_test(a_source_that_cannot_be_is_refused_with_its_place),
+		cmocka_unit_test(a_source_must_keep_strangers_out),
+		cmocka_unit_test(an_instance_that_is_never_looked_at_is_refused),
+		cmocka_unit_test(sections_of_signalling_have_their_ranges),
+		cmocka_unit_test(a_port_is_that_of_one_protocol),
+		cmocka_unit_test(lists_of_bindings_are_bounded),
 		cmocka_unit_test(what_has_no_default_must_be_there),
 		cmocka_unit_test(destinations_need_tls),
 		cmocka_unit_test(a_device_is_used_once),

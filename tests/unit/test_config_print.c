@@ -113,12 +113,23 @@ static void every_option_of_the_sample_can_be_switched_on_and_shows_its_default(
 	assert_int_equal(on->ports[0].promiscuous, off->ports[0].promiscuous);
 	assert_int_equal(on->destinations[0].max_pdu, off->destinations[0].max_pdu);
 	assert_int_equal(on->destinations[0].redeliver, off->destinations[0].redeliver);
-	assert_memory_equal(on->sip.ports, off->sip.ports, sizeof on->sip.ports);
+	assert_memory_equal(&on->sip.ports, &off->sip.ports, sizeof on->sip.ports);
 	assert_int_equal(on->sip.session_idle_ms, off->sip.session_idle_ms);
 	assert_string_equal(
 		on->numbering.international_prefix, off->numbering.international_prefix);
 	assert_string_equal(on->control.socket, off->control.socket);
 	assert_int_equal(on->stall_timeout_ms, off->stall_timeout_ms);
+	assert_memory_equal(&on->radius, &off->radius, sizeof on->radius);
+	assert_memory_equal(&on->dhcp, &off->dhcp, sizeof on->dhcp);
+	assert_memory_equal(&on->gtp, &off->gtp, sizeof on->gtp);
+	assert_memory_equal(&on->signalling, &off->signalling, sizeof on->signalling);
+	assert_int_equal(on->bindings.max_sessions, off->bindings.max_sessions);
+	assert_int_equal(on->bindings.idle_ms, off->bindings.idle_ms);
+	assert_int_equal(off->bindings.source_count, 0);
+	assert_int_equal(on->bindings.source_count, 1);
+	assert_int_equal(on->bindings.sources[0].place.point, 0);
+	assert_int_equal(on->bindings.sources[0].instance_number, 1);
+	assert_int_equal(on->bindings.instance_count, 1);
 	assert_memory_equal(&on->sets, &off->sets, sizeof on->sets);
 	assert_int_equal(on->spool.max_age_ms, off->spool.max_age_ms);
 	assert_int_equal(on->spool.segment_kib, off->spool.segment_kib);
