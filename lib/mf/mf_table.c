@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <time.h>
 
+#include "mf_messages.h"
 #include "mf_output.h"
 #include "mf_text.h"
 
@@ -55,8 +56,10 @@ static void put_payload(FILE *file, const struct mf_pdu *pdu)
 		address_format(&pdu->source, source);
 	if (pdu->destination.family)
 		address_format(&pdu->destination, destination);
-	snprintf(
-		what, sizeof what, "%s, %zu octets", mf_format_name(pdu->format), pdu->payload.len);
+	mf_message_name(pdu, what, sizeof what);
+	if (!what[0])
+		snprintf(what, sizeof what, "%s, %zu octets", mf_format_name(pdu->format),
+			pdu->payload.len);
 	put_cell(file, bytes_of_text(source), PARTY_WIDTH);
 	put_cell(file, bytes_of_text(destination), PARTY_WIDTH);
 	put_cell(file, bytes_of_text(what), START_WIDTH);
