@@ -21,6 +21,7 @@ struct options;
 struct command {
 	const char *name;    // one word or several
 	const char *operand; // NULL: none; else at most one
+	bool needs_operand;
 	const char *help, *takes;
 	int timeout_ms; // of a request
 	enum exit_code (*run)(const struct options *options);
@@ -38,14 +39,16 @@ static enum exit_code run_audit_verify(const struct options *options);
 
 // Letters of options: s(ocket), j(son), k(ey), o(ne file).
 static const struct command commands[] = {
-	{"status", NULL, "workers, ports, destinations and faults", "sj", 10 * 1000, NULL},
-	{"faults", NULL, "lasting conditions that need somebody", "sj", 10 * 1000, NULL},
-	{"counters", NULL, "what was received, forwarded, matched, reported and lost", "sj",
+	{"status", NULL, false, "workers, ports, destinations and faults", "sj", 10 * 1000, NULL},
+	{"faults", NULL, false, "lasting conditions that need somebody", "sj", 10 * 1000, NULL},
+	{"counters", NULL, false, "what was received, forwarded, matched, reported and lost", "sj",
 		10 * 1000, NULL},
-	{"check", NULL, "the accounting laws: is every frame, message and PDU accounted for?", "sj",
+	{"check", NULL, false, "the accounting laws: is every frame, message and PDU accounted for?", "sj",
 		10 * 1000, NULL},
-	{"reload", NULL, "read target file and certificates again", "sj", 10 * 60 * 1000, NULL},
-	{"audit verify", "FILE", "was the audit log changed, and where? Reads it itself", "ko", 0,
+	{"bindings", "XID", true, "which addresses the subscriber of a task has now", "sj",
+		10 * 1000, NULL},
+	{"reload", NULL, false, "read target file and certificates again", "sj", 10 * 60 * 1000, NULL},
+	{"audit verify", "FILE", false, "was the audit log changed, and where? Reads it itself", "ko", 0,
 		run_audit_verify},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -60,7 +63,8 @@ static void print_help(FILE *to)
 	for (size_t i = 0; i < COMMANDS; i++) {
 		const struct command *c = &commands[i];
 		char usage[32];
-		snprintf(usage, sizeof usage, c->operand ? "%s [%s]" : "%s", c->name, c->operand);
+		snprintf(usage, sizeof usage, !c->operand ? "%s" : c->needs_operand ? "%s %s" : "%s [%s]", c->name,
+			c->operand);
 		fprintf(to, "  %-19s  %s\n", usage, c->help);
 	}
 	fprintf(to,
@@ -103,6 +107,11 @@ static bool command_parse(struct options *out, int count, char **words)
 		if (count - taken > (c->operand ? 1 : 0)) {
 			fprintf(stderr, "x2ctl: '%s' takes no '%s' (x2ctl --help)\n", c->name,
 				words[count - 1]);
+			return false;
+		}
+		if (c->needs_operand && count == taken) {
+			fprintf(stderr, "x2ctl: '%s' needs %s %s (x2ctl --help)\n", c->name,
+				strchr("AEIOUX", c->operand[0]) ? "an" : "a", c->operand);
 			return false;
 		}
 		out->command = c;
@@ -242,8 +251,15 @@ static enum exit_code run_request(const struct options *options)
 	enum exit_code code = EXIT_BAD;
 	struct text raw = {0};
 	struct error error;
-	if (control_ask(options->socket, options->command->name, options->command->timeout_ms, &raw,
-		    &error)) {
+	char request[CONTROL_MAX_REQUEST];
+	int len = snprintf(request, sizeof request, "%s%s%s", options->command->name,
+		options->operand ? " " : "", options->operand ? options->operand : "");
+	if (len < 0 || (size_t)len >= sizeof request) {
+		fprintf(stderr, "x2ctl: '%s' is no %s\n", options->operand,
+			options->command->operand);
+		return EXIT_BAD;
+	}
+	if (control_ask(options->socket, request, options->command->timeout_ms, &raw, &error)) {
 		fprintf(stderr, "x2ctl: %s\n", error.text);
 		return EXIT_BAD;
 	}

@@ -157,10 +157,24 @@ static void answer_reload(struct core *core, const struct orders_result *result)
 	}
 }
 
+// What stands behind a command's name, "" for nothing; NULL: it is another command.
+static const char *operand_of(const char *request, const char *name)
+{
+	size_t len = strlen(name);
+	if (strncmp(request, name, len) != 0 || (request[len] != ' ' && request[len] != '\0'))
+		return NULL;
+	return request + len + (request[len] == ' ');
+}
+
+static bool is_for_li(const char *request)
+{
+	return strcmp(request, "reload") == 0 || operand_of(request, "bindings");
+}
+
 // What changes something, or tells of targets, is in the audit log with who asked.
 static bool is_audited(const struct control_peer *peer, const char *request)
 {
-	return strcmp(request, "reload") == 0 || peer->role == CONTROL_LI;
+	return is_for_li(request) || peer->role == CONTROL_LI;
 }
 
 // As the audit log may show it: what somebody typed by mistake may name a target.
@@ -170,7 +184,16 @@ static const char *request_name(const char *request)
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (strcmp(request, known[i]) == 0)
 			return known[i];
-	return "unknown";
+	return operand_of(request, "bindings") ? "bindings" : "unknown";
+}
+
+static void record_request(
+	struct core *core, const struct control_peer *peer, const char *request, bool refused)
+{
+	struct uuid xid;
+	const char *operand = operand_of(request, "bindings");
+	bool has_xid = operand && uuid_parse(bytes_of_text(operand), &xid);
+	record_command(&core->record, peer, request_name(request), has_xid ? &xid : NULL, refused);
 }
 
 static bool answer_control(void *context, const struct control_peer *peer, const char *request,
@@ -178,9 +201,14 @@ static bool answer_control(void *context, const struct control_peer *peer, const
 {
 	struct core *core = context;
 	enum control_role role = peer->role;
-	bool refused = strcmp(request, "reload") == 0 && role != CONTROL_LI;
+	bool refused = is_for_li(request) && role != CONTROL_LI;
 	if (is_audited(peer, request))
-		record_command(&core->record, peer, request_name(request), refused);
+		record_request(core, peer, request, refused);
+	if (refused) {
+		text_add(answer, "{\"ok\":false,\"error\":\"%s is for the LI group\"}",
+			request_name(request));
+		return true;
+	}
 	if (strcmp(request, "status") == 0) {
 		report_status(core, role, answer);
 	} else if (strcmp(request, "faults") == 0) {
@@ -191,11 +219,9 @@ static bool answer_control(void *context, const struct control_peer *peer, const
 		for (unsigned i = 0; i < 64 && drain_events(core) > 0; i++)
 			;
 		report_laws(core, role, answer);
+	} else if (operand_of(request, "bindings")) {
+		report_bindings(core, operand_of(request, "bindings"), answer);
 	} else if (strcmp(request, "reload") == 0) {
-		if (refused) {
-			text_add(answer, "{\"ok\":false,\"error\":\"reload is for the LI group\"}");
-			return true;
-		}
 		if (core->reload_count == CONTROL_MAX_CLIENTS) {
 			text_add(answer,
 				"{\"ok\":false,\"error\":\"too many reloads are waiting\"}");
@@ -215,7 +241,7 @@ static bool answer_control(void *context, const struct control_peer *peer, const
 		return false;
 	} else {
 		text_add(answer,
-			"{\"ok\":false,\"error\":\"unknown request; known: status counters check faults reload\"}");
+			"{\"ok\":false,\"error\":\"unknown request; known: status counters check faults bindings reload\"}");
 	}
 	return true;
 }

@@ -31,6 +31,8 @@ struct core_counters {
 
 struct core {
 	const struct config *config;
+	struct hash_key key;       // of this start: names, identities
+	struct bindings *bindings; // NULL: none are kept; written by a worker while there are any
 	struct dataplane *dataplane;
 	struct delivery *delivery;
 	struct orders *orders;
@@ -71,6 +73,8 @@ enum core_end core_run(struct core *core, uint64_t until_idle_ms);
 void report_faults(const struct core *core, enum control_role role, struct text *out);
 void report_status(const struct core *core, enum control_role role, struct text *out);
 void report_counters(const struct core *core, enum control_role role, struct text *out);
+// subscribers.c: the bindings of a task, for the LI role. `xid` as it was typed.
+void report_bindings(const struct core *core, const char *xid, struct text *out);
 // laws.c. Whether all accounting laws hold; drain the rings before. `out` may be NULL. Exact once the workers have stopped; before
 // that, less what a worker may hold in its hands.
 bool report_laws(const struct core *core, enum control_role role, struct text *out);

@@ -13,7 +13,7 @@ struct law {
 };
 
 struct laws {
-	struct law list[2 * 2 * CONFIG_MAX_PORTS + WATCH_DESTINATIONS + 16];
+	struct law list[2 * 2 * CONFIG_MAX_PORTS + WATCH_DESTINATIONS + 28 + 3 * SIGNAL_PROTOCOLS];
 	size_t count;
 };
 
@@ -56,6 +56,63 @@ static void signalling_laws(
 		s->taken + s->lost_handover, messages + handovers);
 }
 
+static void protocol_laws(
+	const struct dataplane_totals *t, struct laws *laws, uint64_t messages, uint64_t handovers)
+{
+	for (unsigned i = 0; i < protocol_count; i++) {
+		const struct protocol_counters *c = &t->protocols.protocols[i];
+		char name[DATAPLANE_PORT_NAME + 16];
+		snprintf(name, sizeof name, "%s datagrams", protocols[i].name);
+		law(laws, name, "datagrams = messages + not_understood", c->datagrams,
+			c->messages + c->not_understood, messages);
+		snprintf(name, sizeof name, "%s messages", protocols[i].name);
+		law(laws, name, "messages = parsed + defective", c->messages,
+			c->parsed + c->defective, messages);
+		snprintf(name, sizeof name, "%s owner", protocols[i].name);
+		law(laws, name, "messages = taken + lost_handover", c->messages,
+			c->taken + c->lost_handover, messages + handovers);
+	}
+}
+
+static uint64_t sum_of(const struct bindings *b, const enum binding_counter *counters, size_t count)
+{
+	uint64_t total = 0;
+	for (size_t i = 0; i < count; i++)
+		total += bindings_counter(b, counters[i]);
+	return total;
+}
+
+#define SUM_OF(b, ...)                                                                             \
+	sum_of(b, (const enum binding_counter[]){__VA_ARGS__},                                     \
+		sizeof((const enum binding_counter[]){__VA_ARGS__}) / sizeof(enum binding_counter))
+
+static void binding_laws(const struct bindings *b, struct laws *laws, uint64_t messages)
+{
+	uint64_t refused = 0;
+	for (unsigned i = BINDING_NOTHING + 1; i < BINDING_REFUSALS; i++)
+		refused += bindings_refused(b, (enum binding_refusal)i);
+	law(laws, "binding signals", "signals = applied + refused",
+		bindings_counter(b, BINDINGS_SIGNALS), bindings_counter(b, BINDINGS_APPLIED) + refused,
+		messages);
+	law(laws, "bound sessions",
+		"begun = ended + replaced + expired + idle + restarted + given_up + sessions",
+		bindings_counter(b, BINDINGS_BEGUN),
+		SUM_OF(b, BINDINGS_ENDED, BINDINGS_REPLACED, BINDINGS_EXPIRED, BINDINGS_IDLE,
+			BINDINGS_RESTARTED, BINDINGS_GIVEN_UP, BINDINGS_SESSIONS),
+		messages);
+	law(laws, "pending sessions", "begun = answered + dropped + expired + given_up + pending",
+		bindings_counter(b, BINDINGS_PENDING_BEGUN),
+		SUM_OF(b, BINDINGS_PENDING_ANSWERED, BINDINGS_PENDING_DROPPED,
+			BINDINGS_PENDING_EXPIRED, BINDINGS_PENDING_GIVEN_UP, BINDINGS_PENDING),
+		messages);
+	law(laws, "bound addresses",
+		"begun = ended + released + expired + reassigned + leases",
+		bindings_counter(b, BINDINGS_LEASES_BEGUN),
+		SUM_OF(b, BINDINGS_LEASES_ENDED, BINDINGS_LEASES_RELEASED, BINDINGS_LEASES_EXPIRED,
+			BINDINGS_LEASES_REASSIGNED, BINDINGS_LEASES),
+		messages);
+}
+
 static uint64_t sum(const uint64_t *counters, size_t count)
 {
 	uint64_t total = 0;
@@ -87,16 +144,23 @@ static void reassembly_laws(
 		candidates);
 }
 
-static void li_laws(const struct core *core, const struct dataplane_totals *t, struct laws *laws,
-	uint64_t events)
+static void matching_law(
+	struct laws *laws, const char *name, const struct event_counters *s, uint64_t events)
 {
-	const struct sip_events_counters *s = &t->sip;
-	const struct core_counters *c = &core->counters;
-	law(laws, "matching", "matched = reported + suppressed + lost", s->matched,
+	law(laws, name, "matched = reported + suppressed + lost", s->matched,
 		s->reported + s->suppressed + s->lost_ring_full + s->lost_too_large +
 			s->lost_too_many_tasks,
 		events);
-	law(laws, "events", "reported = taken", s->reported, c->taken, events);
+}
+
+static void li_laws(const struct core *core, const struct dataplane_totals *t, struct laws *laws,
+	uint64_t events)
+{
+	const struct event_counters *s = &t->sip, *o = &t->signals;
+	const struct core_counters *c = &core->counters;
+	matching_law(laws, "matching", s, events);
+	matching_law(laws, "matching of signals", o, events);
+	law(laws, "events", "reported = taken", s->reported + o->reported, c->taken, 2 * events);
 	law(laws, "numbers", "taken = numbered + expired + suspended", c->taken,
 		c->numbered + c->expired + c->suspended, 0);
 	law(laws, "copies", "wanted = offered + lost_too_large + lost_no_destination + lost_queue",
@@ -143,6 +207,10 @@ static void read_laws(const struct core *core, enum control_role role, struct la
 	port_laws(core, laws, moving * BURST);
 	signalling_laws(&totals, laws, moving * workers * MESSAGES_A_BURST,
 		moving * workers * HANDOVER_RING);
+	protocol_laws(&totals, laws, moving * workers * MESSAGES_A_BURST,
+		moving * workers * HANDOVER_RING);
+	if (core->bindings)
+		binding_laws(core->bindings, laws, moving * workers * MESSAGES_A_BURST * BINDING_MAX_LEASES);
 	reassembly_laws(&totals, laws, moving * workers * MESSAGES_A_BURST);
 	if (role == CONTROL_LI)
 		li_laws(core, &totals, laws, moving * workers * MESSAGES_A_BURST * TASKS);

@@ -11,6 +11,7 @@
 
 #include "check.h"
 #include "core.h"
+#include "subscribers.h"
 #include "host_clock.h"
 #include "log.h"
 #include "options.h"
@@ -66,6 +67,7 @@ static struct iri_constants constants_of(const struct config *config)
 				.kept_type_count = config->sip.kept_bodies.count,
 				.keep_sdp_keys = config->sip.keep_sdp_keys,
 			},
+		.radius = {.keep_secrets = config->radius.keep_secrets},
 	};
 }
 
@@ -171,6 +173,7 @@ static void core_fini(struct core *core, const char *how)
 	delivery_free(core->delivery);
 	losses_tell(&core->losses);
 	dataplane_free(core->dataplane);
+	bindings_free(core->bindings);
 	orders_free(core->orders);
 	destinations_free(core->destinations);
 	sequences_free(core->sequences);
@@ -224,9 +227,11 @@ static int run(const struct options *options, const struct config *config, int s
 	struct iri_constants constants = constants_of(config);
 	struct delivery_hooks hooks = core_hooks(core);
 	core->signals = signals;
+	core->key = key;
 	if (!core_init(core, config, &key, &constants, &hooks))
 		goto end;
-	core->dataplane = dataplane_new(config, &key, warn, &error);
+	if (subscribers_open(config, &key, &core->bindings, &error) == 0)
+		core->dataplane = dataplane_new(config, &key, core->bindings, warn, &error);
 	if (!core->dataplane) {
 		log_line(LOG_ERROR, "%s", error.text);
 		goto end;
@@ -250,6 +255,7 @@ end:
 	core_fini(core, code == EXIT_GOOD      ? "all delivered"
 			: code == EXIT_REMAINS ? "PDUs remain"
 					       : "failed");
+	explicit_bzero(core, sizeof *core);
 	free(core);
 	explicit_bzero(&key, sizeof key);
 	return code;

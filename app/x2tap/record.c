@@ -316,12 +316,14 @@ void record_targets(
 		tell_differences(r, targets);
 }
 
-void record_command(
-	struct record *r, const struct control_peer *peer, const char *request, bool refused)
+void record_command(struct record *r, const struct control_peer *peer, const char *request,
+	const struct uuid *xid, bool refused)
 {
 	struct audit_line line;
 	audit_begin(&line, "command");
 	audit_text(&line, "request", request);
+	if (xid)
+		add_uuid(&line, "xid", xid);
 	audit_text(&line, "role", peer->role == CONTROL_LI ? "li" : "operator");
 	audit_number(&line, "uid", peer->uid);
 	audit_number(&line, "gid", peer->gid);

@@ -62,8 +62,9 @@ struct record_targets {
 // A load of the target file: a line "targets", and lines "task" that name each XID that came, changed, went or is wide.
 void record_targets(
 	struct record *r, const struct record_by *by, const struct record_targets *targets);
-void record_command(
-	struct record *r, const struct control_peer *peer, const char *request, bool refused);
+// What was asked on the control socket, about which task if it names one (else NULL).
+void record_command(struct record *r, const struct control_peer *peer, const char *request,
+	const struct uuid *xid, bool refused);
 
 void record_peer(struct record *r, const struct delivery_peer *peer);
 void record_fault(struct record *r, const struct fault *fault, bool begins);

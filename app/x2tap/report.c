@@ -212,6 +212,25 @@ static void add_sip(const struct analysis_counters *s, struct text *out)
 	text_add(out, "}");
 }
 
+#define PROTOCOL(member) {#member, offsetof(struct protocol_counters, member)}
+
+static const struct counter protocol_list[] = {PROTOCOL(datagrams), PROTOCOL(not_understood),
+	PROTOCOL(messages), PROTOCOL(parsed), PROTOCOL(defective), PROTOCOL(lost_handover)};
+
+// RADIUS, DHCP, GTP-C: what came by, whoever it is about.
+static void add_protocols(const struct signalling_counters *s, struct text *out)
+{
+	for (unsigned i = 0; i < protocol_count; i++) {
+		const struct protocol_counters *c = &s->protocols[i];
+		text_add(out, ",\"%s\":{", protocols[i].name);
+		add_counter_list(out, c, LIST(protocol_list));
+		for (unsigned bit = 0; bit < SIGNAL_DEFECTS; bit++)
+			text_add(out, ",\"defects_%s\":%lu", signal_defect_name(bit),
+				c->defects[bit]);
+		text_add(out, "}");
+	}
+}
+
 static void add_fragments(const struct dataplane_totals *t, struct text *out)
 {
 	text_add(out, ",\"fragments\":{\"taken\":%lu", t->fragments.taken);
@@ -240,25 +259,50 @@ static void add_work(const struct dataplane_totals *t, struct text *out)
 		cycles, w->candidates, w->lost_busy, t->signalling.lost_parts, t->claims_given_up);
 }
 
+// The same with and without targets: all subscribers' bindings are kept.
+static void add_bindings(const struct bindings *b, struct text *out)
+{
+	if (!b)
+		return;
+	text_add(out, ",\"bindings\":{\"memory\":%zu", bindings_memory(b));
+	for (unsigned i = 0; i < BINDINGS_COUNTERS; i++)
+		text_add(out, ",\"%s\":%lu", bindings_counter_name((enum binding_counter)i),
+			bindings_counter(b, (enum binding_counter)i));
+	for (unsigned i = BINDING_TAKEN + 1; i < BINDING_REFUSALS; i++)
+		text_add(out, ",\"refused_%s\":%lu", binding_refusal_name((enum binding_refusal)i),
+			bindings_refused(b, (enum binding_refusal)i));
+	text_add(out, "}");
+}
+
 static void add_signalling(const struct dataplane_totals *t, struct text *out)
 {
 	add_sip(&t->signalling, out);
+	add_protocols(&t->protocols, out);
 	add_fragments(t, out);
 	add_streams(t, out);
 	add_work(t, out);
 }
 
+#define EVENTS(member) {#member, offsetof(struct event_counters, member)}
+
+static const struct counter matching_list[] = {EVENTS(matched), EVENTS(reported),
+	EVENTS(suppressed), EVENTS(lost_ring_full), EVENTS(lost_too_large),
+	EVENTS(lost_too_many_tasks), EVENTS(identities_passed_over), EVENTS(sessions_given_up),
+	EVENTS(duplicates_given_up)};
+
+static void add_matching(struct text *out, const char *name, const struct event_counters *counters)
+{
+	text_add(out, ",\"%s\":{", name);
+	add_counter_list(out, counters, LIST(matching_list));
+	text_add(out, "}");
+}
+
 static void add_li(const struct core *core, const struct dataplane_totals *t, struct text *out)
 {
-	const struct sip_events_counters *s = &t->sip;
 	const struct iri_counters *i = iri_counters(core->iri);
 	const struct core_counters *c = &core->counters;
-	text_add(out,
-		",\"matching\":{\"matched\":%lu,\"reported\":%lu,\"suppressed\":%lu,\"lost_ring_full\":%lu,\"lost_too_large\":%lu,"
-		"\"lost_too_many_tasks\":%lu,\"identities_passed_over\":%lu,\"sessions_given_up\":%lu,\"duplicates_given_up\":%lu}",
-		s->matched, s->reported, s->suppressed, s->lost_ring_full, s->lost_too_large,
-		s->lost_too_many_tasks, s->identities_passed_over, s->sessions_given_up,
-		s->duplicates_given_up);
+	add_matching(out, "matching", &t->sip);
+	add_matching(out, "matching_signals", &t->signals);
 	text_add(out,
 		",\"iri\":{\"taken\":%lu,\"expired\":%lu,\"suspended\":%lu,\"numbered\":%lu,\"wanted\":%lu,\"lost_no_destination\":%lu,\"lost_queue\":%lu,"
 		"\"lost_too_large\":%lu,\"body_cut\":%lu,\"events_whole\":%lu,\"events_withheld\":%lu,\"events_blanked\":%lu,"
@@ -283,6 +327,7 @@ void report_counters(const struct core *core, enum control_role role, struct tex
 	add_ports(core, out);
 	add_classes(core, out);
 	add_signalling(&totals, out);
+	add_bindings(core->bindings, out);
 	if (role == CONTROL_LI)
 		add_li(core, &totals, out);
 	text_add(out, "}");

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "bounds.h"
 #include "exact.h"
 #include "sip_framing.h"
 
@@ -12,12 +13,14 @@ struct analysis {
 	struct fragments *fragments;
 	struct streams *streams;
 	struct sip_events *sip_events;
+	struct signalling *signalling;
 
 	// of the call at hand
 	const struct target_table *table;
 	struct packet packet;
 	struct sip_message message;
 	struct parcel parcel;
+	struct bound bound;
 };
 
 // --- what may be signalling ------------------------------------------------------------------------------------
@@ -42,8 +45,7 @@ static bool starts_message(const struct analysis *a, struct bytes payload)
 static bool wants_segment(const struct analysis *a, const struct packet *packet)
 {
 	if (is_expected(a, &packet->flow))
-		return packet->payload.len > 0 ||
-		       packet->tcp.flags & (TCP_SYN | TCP_FIN | TCP_RST);
+		return packet->payload.len > 0 || packet->tcp.flags & (TCP_SYN | TCP_FIN | TCP_RST);
 	if (packet->payload.len > 0 && starts_message(a, packet->payload))
 		return true;
 	return (packet->payload.len > 0 || packet->tcp.flags & (TCP_FIN | TCP_RST)) &&
@@ -54,7 +56,9 @@ bool analysis_wants(const struct analysis *a, enum packet_class class, const str
 {
 	switch (class) {
 	case PACKET_UDP:
-		return is_expected(a, &packet->flow) || starts_message(a, packet->payload);
+		return bit_of(a->config.udp_ports, packet->flow.destination_port) ||
+		       bit_of(a->config.udp_ports, packet->flow.source_port) ||
+		       starts_message(a, packet->payload);
 	case PACKET_TCP:
 		return wants_segment(a, packet);
 	case PACKET_FRAGMENT:
@@ -93,19 +97,36 @@ static void count_message(struct analysis_counters *c, const struct sip_message 
 		c->defects[bit] += message->defects >> bit & 1;
 }
 
-static void take_message(struct analysis *a, const struct packet *packet, uint64_t time_ns)
+static void take_message(struct analysis *a, const struct packet *packet, const struct bound *bound,
+	uint64_t time_ns)
 {
 	a->counters.taken++;
-	sip_events_take(a->sip_events, a->table, &a->message, &packet->flow, &packet->outer,
-		packet->point, time_ns, a->config.events);
+	sip_events_take(
+		a->sip_events, a->table, &a->message, packet, bound, time_ns, a->config.events);
 }
 
 static bool post(struct analysis *a, unsigned worker, enum parcel_kind kind,
 	enum packet_class class, const struct packet *packet, uint64_t time_ns, struct bytes octets)
 {
-	a->parcel = (struct parcel){
-		.time_ns = time_ns, .kind = kind, .class = class, .packet = *packet};
+	a->parcel = (struct parcel){.time_ns = time_ns,
+		.kind = kind,
+		.class = class,
+		.packet = *packet,
+		.bound = a->bound};
 	return a->config.post(a->config.post_context, worker, &a->parcel, octets);
+}
+
+static bool post_signal(struct analysis *a, enum signal_protocol protocol,
+	const struct packet *packet, uint64_t time_ns, struct bytes payload)
+{
+	a->parcel = (struct parcel){.time_ns = time_ns,
+		.kind = PARCEL_SIGNAL,
+		.class = PACKET_UDP,
+		.protocol = protocol,
+		.datagram_len = (uint32_t)(protocols[protocol].whole_packet ? packet->payload.len
+									    : payload.len),
+		.packet = *packet};
+	return a->config.post(a->config.post_context, SIGNALLING_OWNER, &a->parcel, payload);
 }
 
 // The message at hand, read from `packet`.
@@ -114,9 +135,11 @@ static void found_message(struct analysis *a, const struct packet *packet, uint6
 	count_message(&a->counters, &a->message);
 	if (a->config.seen)
 		a->config.seen(a->config.seen_context, &a->message, packet, time_ns);
+	// Here, where frames come in order: a binding may have changed by the time that another worker looks.
+	bounds_of_packet(a->config.bindings, a->table, &a->config.key, packet, time_ns, &a->bound);
 	unsigned owner = sip_owner(&a->config.key, &a->message, a->config.workers);
 	if (owner == a->config.worker)
-		take_message(a, packet, time_ns);
+		take_message(a, packet, &a->bound, time_ns);
 	else if (!post(a, owner, PARCEL_MESSAGE, PACKET_UDP, packet, time_ns, a->message.octets))
 		a->counters.lost_handover++;
 }
@@ -147,7 +170,25 @@ static void count_datagram_without_message(
 		c->not_sip++;
 }
 
-static void take_datagram(struct analysis *a, const struct packet *packet, uint64_t time_ns)
+// True: the datagram is a message of another protocol than SIP.
+static bool take_signal(struct analysis *a, const struct packet *packet, uint64_t time_ns)
+{
+	const struct signal *signal = signalling_read(a->signalling, a->table, packet);
+	if (!signal)
+		return false;
+	if (a->config.seen_signal)
+		a->config.seen_signal(a->config.seen_context, signal, packet, time_ns);
+	struct bytes payload = signalling_payload(a->signalling, packet);
+	if (a->config.worker == SIGNALLING_OWNER)
+		signalling_take(
+			a->signalling, a->table, packet, payload, time_ns, a->config.events);
+	else if (!post_signal(a, signal->protocol, packet, time_ns, payload))
+		signalling_lost(a->signalling);
+	signalling_done(a->signalling);
+	return true;
+}
+
+static void take_sip_datagram(struct analysis *a, const struct packet *packet, uint64_t time_ns)
 {
 	struct analysis_counters *c = &a->counters;
 	struct bytes payload = exact_open(packet->payload);
@@ -172,6 +213,14 @@ static void take_datagram(struct analysis *a, const struct packet *packet, uint6
 	c->with_messages += messages > 0;
 	c->excess += messages > 0 && rest.len > 0;
 	exact_close(payload);
+}
+
+static void take_datagram(struct analysis *a, const struct packet *packet, uint64_t time_ns)
+{
+	if (take_signal(a, packet, time_ns))
+		return;
+	if (is_expected(a, &packet->flow) || starts_message(a, packet->payload))
+		take_sip_datagram(a, packet, time_ns);
 }
 
 // --- streams ---------------------------------------------------------------------------------------------------
@@ -325,12 +374,19 @@ void analysis_parcel(struct analysis *a, const struct target_table *table,
 	if (parcel->kind == PARCEL_PART) {
 		a->packet = parcel->packet;
 		a->packet.payload = octets;
+		a->packet.ip = bytes_of(NULL, 0); // its frame stayed where it came
 		take_packet(a, parcel->class, parcel->time_ns);
+		return;
+	}
+	if (parcel->kind == PARCEL_SIGNAL) {
+		a->packet = parcel->packet;
+		signalling_take_parcel(a->signalling, table, parcel->protocol, &a->packet, octets,
+			parcel->datagram_len, parcel->time_ns, a->config.events);
 		return;
 	}
 	struct bytes message = exact_open(octets);
 	if (sip_parse(message, &a->message) == PARSE_OK)
-		take_message(a, &parcel->packet, parcel->time_ns);
+		take_message(a, &parcel->packet, &parcel->bound, parcel->time_ns);
 	else
 		a->counters.lost_handover++; // cannot be: its sender read the same octets
 	exact_close(message);
@@ -340,6 +396,7 @@ void analysis_tick(struct analysis *a, const struct target_table *table, uint64_
 {
 	a->table = table;
 	streams_tick(a->streams, time_ns, take_stream_message, a);
+	signalling_tick(a->signalling, time_ns);
 }
 
 void analysis_flush(struct analysis *a, const struct target_table *table)
@@ -367,6 +424,16 @@ struct analysis *analysis_new(const struct analysis_config *config)
 	a->sip_events = sip_events_new(&config->sip, &config->key);
 	if (!a->sip_events)
 		goto fail;
+	struct signalling_config signalling = {
+		.key = config->key,
+		.events = config->signals,
+		.bindings = config->bindings,
+		.owner = config->worker == SIGNALLING_OWNER,
+	};
+	memcpy(signalling.ports, config->signal_ports, sizeof signalling.ports);
+	a->signalling = signalling_new(&signalling);
+	if (!a->signalling)
+		goto fail;
 	return a;
 fail:;
 	int why = errno;
@@ -382,6 +449,7 @@ void analysis_free(struct analysis *a)
 	fragments_free(a->fragments);
 	streams_free(a->streams);
 	sip_events_free(a->sip_events);
+	signalling_free(a->signalling);
 	explicit_bzero(a, sizeof *a);
 	free(a);
 }
@@ -391,9 +459,19 @@ const struct analysis_counters *analysis_counters(const struct analysis *a)
 	return &a->counters;
 }
 
-const struct sip_events_counters *analysis_sip_counters(const struct analysis *a)
+const struct event_counters *analysis_sip_counters(const struct analysis *a)
 {
 	return sip_events_counters(a->sip_events);
+}
+
+const struct signalling_counters *analysis_signalling_counters(const struct analysis *a)
+{
+	return signalling_counters(a->signalling);
+}
+
+const struct event_counters *analysis_signal_counters(const struct analysis *a)
+{
+	return signalling_event_counters(a->signalling);
 }
 
 const struct fragments_counters *analysis_fragments_counters(const struct analysis *a)

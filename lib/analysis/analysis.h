@@ -14,6 +14,7 @@
 #include "followed.h"
 #include "fragments.h"
 #include "record_ring.h"
+#include "signalling.h"
 #include "sip_events.h"
 #include "streams.h"
 
@@ -25,15 +26,24 @@ enum {
 enum parcel_kind {
 	PARCEL_PART,    // a fragment or segment
 	PARCEL_MESSAGE, // a SIP message
-	PARCEL_KINDS
+	PARCEL_SIGNAL,  // a message of another protocol, or the packet of one
 };
+// Rings from one worker to another. Taking a part may make more parcels, taking a message or signal never does.
+enum { PARCEL_RING_PARTS, PARCEL_RING_MESSAGES, PARCEL_RINGS };
+static inline unsigned parcel_ring(enum parcel_kind kind)
+{
+	return kind == PARCEL_PART ? PARCEL_RING_PARTS : PARCEL_RING_MESSAGES;
+}
 
 // A record: this header, then the octets: of packet.payload, or of the message.
 struct parcel {
 	uint64_t time_ns;
 	enum parcel_kind kind;
-	enum packet_class class; // of a part
-	struct packet packet;    // its views are void
+	enum packet_class class;       // of a part
+	enum signal_protocol protocol; // of a signal
+	uint32_t datagram_len;         // of a signal: how many of the octets, the last, are the datagram's
+	struct packet packet;          // its views are void
+	struct bound bound;            // of a SIP message
 };
 
 // Hands a parcel to another worker. False: there is no room, the parcel is lost and counted here.
@@ -47,17 +57,23 @@ struct analysis_config {
 	struct claims *claims;     // NULL: one worker
 	struct followed *followed;
 	const uint64_t *sip_ports; // 65,536 bits, constant
+	const uint64_t *udp_ports; // likewise: of SIP and of all other signalling
+	const uint64_t *signal_ports[SIGNAL_PROTOCOLS]; // likewise; NULL: the protocol is not read
 	bool recognise;            // SIP by its start line, on any other port
 	struct fragments_config fragments;
 	struct streams_config streams;
 	struct sip_events_config sip;
+	struct signal_events_config signals;
+	struct bindings *bindings; // the same of all workers; NULL: none are kept
 	analysis_post *post;
 	void *post_context;
 	struct record_ring *events; // where events go
 	// For tools that look over our shoulder; NULL: nobody. Called for every message read, before it is handed over.
 	void (*seen)(void *context, const struct sip_message *message, const struct packet *packet,
 		uint64_t time_ns);
-	void *seen_context;
+	void (*seen_signal)(void *context, const struct signal *signal, const struct packet *packet,
+		uint64_t time_ns);
+	void *seen_context; // of both
 };
 
 // Laws: datagrams = keepalives + not_sip + sigcomp + dtls + with_messages; messages = parsed + defective;
@@ -102,7 +118,9 @@ void analysis_tick(struct analysis *a, const struct target_table *table, uint64_
 void analysis_flush(struct analysis *a, const struct target_table *table);
 
 const struct analysis_counters *analysis_counters(const struct analysis *a);
-const struct sip_events_counters *analysis_sip_counters(const struct analysis *a);
+const struct event_counters *analysis_sip_counters(const struct analysis *a);
+const struct signalling_counters *analysis_signalling_counters(const struct analysis *a);
+const struct event_counters *analysis_signal_counters(const struct analysis *a);
 const struct fragments_counters *analysis_fragments_counters(const struct analysis *a);
 const struct streams_counters *analysis_streams_counters(const struct analysis *a);
 uint32_t analysis_incomplete(const struct analysis *a); // datagrams that wait for fragments

@@ -35,13 +35,14 @@ static int count_workers(const struct config *config, unsigned *out, struct erro
 static struct analysis_config analysis_config(struct worker *w, const struct config *config)
 {
 	const struct dataplane *d = w->dataplane;
-	return (struct analysis_config){
+	struct analysis_config analysis = {
 		.worker = w->index,
 		.workers = d->worker_count,
 		.key = d->key,
 		.claims = d->claims,
 		.followed = d->followed,
 		.sip_ports = d->sip_ports,
+		.udp_ports = d->udp_ports,
 		.recognise = config->sip.recognise,
 		.fragments =
 			{
@@ -69,10 +70,24 @@ static struct analysis_config analysis_config(struct worker *w, const struct con
 				.trust_from = config->sip.trust_from,
 				.max_tasks = config->targets.capacity,
 			},
+		.signals =
+			{
+				.max_sessions = config->signalling.max_sessions,
+				.max_duplicates = config->sip.max_duplicates,
+				.duplicate_window_ns =
+					(uint64_t)config->sip.duplicate_window_ms * 1000000,
+				.session_idle_ns =
+					(uint64_t)config->signalling.session_idle_ms * 1000000,
+				.max_tasks = config->targets.capacity,
+			},
+		.bindings = d->bindings,
 		.post = worker_post,
 		.post_context = w,
 		.events = w->events,
 	};
+	for (unsigned i = 0; i < SIGNAL_PROTOCOLS; i++)
+		analysis.signal_ports[i] = d->signal_ports[i];
+	return analysis;
 }
 
 static int make_worker(struct dataplane *d, const struct config *config, unsigned index,
@@ -120,12 +135,12 @@ static int make_shared(struct dataplane *d, const struct config *config, struct 
 static int join_workers(struct dataplane *d, struct error *error)
 {
 	size_t size =
-		HANDOVER_OCTETS / PARCEL_KINDS / (d->worker_count > 1 ? d->worker_count - 1 : 1);
+		HANDOVER_OCTETS / PARCEL_RINGS / (d->worker_count > 1 ? d->worker_count - 1 : 1);
 	for (unsigned from = 0; from < d->worker_count; from++) {
 		for (unsigned to = 0; to < d->worker_count; to++) {
 			struct handover_rings *out = &d->workers[from]->outbound[to];
-			for (unsigned kind = 0; kind < PARCEL_KINDS && from != to; kind++)
-				if (!(out->rings[kind] = record_ring_new(size)))
+			for (unsigned ring = 0; ring < PARCEL_RINGS && from != to; ring++)
+				if (!(out->rings[ring] = record_ring_new(size)))
 					return error_set(error, -ENOMEM,
 						"workers: no memory for the rings between them");
 			if (from != to)
@@ -140,12 +155,36 @@ static void mark_port(uint64_t *bits, uint16_t port)
 	bits[port / 64] |= 1ull << (port % 64);
 }
 
+static void mark_list(struct dataplane *d, uint64_t *bits, const struct config_ports *ports)
+{
+	for (size_t i = 0; i < ports->count; i++) {
+		mark_port(bits, ports->items[i]);
+		mark_port(d->udp_ports, ports->items[i]);
+		mark_port(d->special_ports, ports->items[i]);
+	}
+}
+
+static const struct config_ports *ports_of(
+	const struct config *config, enum protocol_family family)
+{
+	switch (family) {
+	case FAMILY_RADIUS:
+		return &config->radius.ports;
+	case FAMILY_DHCPV4:
+		return &config->dhcp.v4_ports;
+	case FAMILY_DHCPV6:
+		return &config->dhcp.v6_ports;
+	case FAMILY_GTP:
+		break;
+	}
+	return &config->gtp.ports;
+}
+
 static void mark_ports(struct dataplane *d, const struct config *config)
 {
-	for (size_t i = 0; i < config->sip.ports.count; i++) {
-		mark_port(d->sip_ports, config->sip.ports.items[i]);
-		mark_port(d->special_ports, config->sip.ports.items[i]);
-	}
+	mark_list(d, d->sip_ports, &config->sip.ports);
+	for (unsigned i = 0; i < protocol_count; i++)
+		mark_list(d, d->signal_ports[i], ports_of(config, protocols[i].family));
 	for (unsigned port = 0; port <= UINT16_MAX; port++)
 		if (packet_is_tunnel_port((uint16_t)port))
 			mark_port(d->special_ports, (uint16_t)port);
@@ -189,14 +228,14 @@ static int make_rcu(struct dataplane *d, struct error *error)
 }
 
 struct dataplane *dataplane_new(const struct config *config, const struct hash_key *key,
-	void (*warn)(const char *line), struct error *error)
+	struct bindings *bindings, void (*warn)(const char *line), struct error *error)
 {
 	struct dataplane *d = aligned_alloc(CACHE_LINE, sizeof *d);
 	if (!d) {
 		error_set(error, -ENOMEM, "no memory");
 		return NULL;
 	}
-	*d = (struct dataplane){.key = *key};
+	*d = (struct dataplane){.key = *key, .bindings = bindings};
 	frame_clock_init(&d->clock);
 	mark_ports(d, config);
 	unsigned wanted = 0;
@@ -225,8 +264,8 @@ static void free_worker(struct worker *w)
 	if (!w)
 		return;
 	for (unsigned i = 0; i < CONFIG_MAX_WORKERS; i++)
-		for (unsigned kind = 0; kind < PARCEL_KINDS; kind++)
-			record_ring_free(w->outbound[i].rings[kind]);
+		for (unsigned ring = 0; ring < PARCEL_RINGS; ring++)
+			record_ring_free(w->outbound[i].rings[ring]);
 	analysis_free(w->analysis);
 	record_ring_free(w->events);
 	if (w->scratch)
@@ -393,6 +432,8 @@ void dataplane_totals(const struct dataplane *d, struct dataplane_totals *out)
 		add_words(&out->work, &w->counters, sizeof out->work);
 		add_words(&out->signalling, analysis_counters(a), sizeof out->signalling);
 		add_words(&out->sip, analysis_sip_counters(a), sizeof out->sip);
+		add_words(&out->protocols, analysis_signalling_counters(a), sizeof out->protocols);
+		add_words(&out->signals, analysis_signal_counters(a), sizeof out->signals);
 		add_words(&out->fragments, analysis_fragments_counters(a), sizeof out->fragments);
 		add_words(&out->streams, analysis_streams_counters(a), sizeof out->streams);
 		out->incomplete += analysis_incomplete(a);
@@ -418,8 +459,8 @@ bool dataplane_is_handing_over(const struct dataplane *d)
 {
 	for (unsigned from = 0; from < d->worker_count; from++)
 		for (unsigned to = 0; to < d->worker_count; to++)
-			for (unsigned kind = 0; kind < PARCEL_KINDS && from != to; kind++)
-				if (record_ring_used(d->workers[from]->outbound[to].rings[kind]))
+			for (unsigned ring = 0; ring < PARCEL_RINGS && from != to; ring++)
+				if (record_ring_used(d->workers[from]->outbound[to].rings[ring]))
 					return true;
 	return false;
 }

@@ -44,7 +44,9 @@ struct dataplane_work {
 struct dataplane_totals {
 	struct dataplane_work work;
 	struct analysis_counters signalling;
-	struct sip_events_counters sip;
+	struct event_counters sip;
+	struct signalling_counters protocols; // RADIUS, DHCP, GTP-C
+	struct event_counters signals;        // of these
 	struct fragments_counters fragments;
 	struct streams_counters streams;
 	uint64_t incomplete, followed; // now: datagrams that wait for fragments, streams
@@ -56,8 +58,9 @@ struct dataplane;
 
 // Checks the configuration against what EAL and the ports offer, configures and starts the ports. NULL with a text that
 // says what to change. What a port cannot do but needs not (MTU, promiscuous mode) comes as a line to `warn`.
+// `bindings` is the caller's, must outlive it, and is written by one worker from the start to the stop; NULL: none are kept.
 struct dataplane *dataplane_new(const struct config *config, const struct hash_key *key,
-	void (*warn)(const char *line), struct error *error);
+	struct bindings *bindings, void (*warn)(const char *line), struct error *error);
 void dataplane_free(struct dataplane *d); // stops and closes the ports
 
 // Launches the workers with the first table, which dataplane takes over.

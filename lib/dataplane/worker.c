@@ -77,7 +77,7 @@ static __rte_noinline enum interest look_closely(struct worker *w, const struct 
 {
 	// Headers are at the front of the frame, so the first segment shows what this is; analysis reads them all.
 	struct packet *packet = &w->packet;
-	c->class = packet_parse(bytes_of(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len), packet);
+	c->class = packet_look(bytes_of(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len), packet);
 	unsigned interest = NOBODYS;
 	if (analysis_wants(w->analysis, c->class, packet))
 		interest |= MAY_BE_SIP;
@@ -226,7 +226,7 @@ bool worker_post(
 	void *context, unsigned to, const struct parcel *parcel, struct bytes octets)
 {
 	struct worker *w = context;
-	struct record_ring *ring = w->outbound[to].rings[parcel->kind];
+	struct record_ring *ring = w->outbound[to].rings[parcel_ring(parcel->kind)];
 	size_t len = sizeof *parcel + octets.len;
 	uint8_t *record = record_ring_reserve(ring, len);
 	if (!record)
@@ -346,12 +346,12 @@ static bool is_half_full(const struct record_ring *ring)
 }
 
 // Whether what a file port brings could find no room, for parts or for messages.
-static bool is_congested(const struct worker *w, enum parcel_kind from)
+static bool is_congested(const struct worker *w, unsigned from)
 {
 	const struct dataplane *d = w->dataplane;
 	for (unsigned i = 0; i < d->worker_count; i++) {
-		for (unsigned kind = from; kind < PARCEL_KINDS && i != w->index; kind++)
-			if (is_half_full(w->outbound[i].rings[kind]))
+		for (unsigned ring = from; ring < PARCEL_RINGS && i != w->index; ring++)
+			if (is_half_full(w->outbound[i].rings[ring]))
 				return true;
 		if (is_half_full(d->workers[i]->events))
 			return true;
@@ -361,7 +361,7 @@ static bool is_congested(const struct worker *w, enum parcel_kind from)
 
 // Returns how many there were, more than 0 also if they have to wait for room.
 static unsigned take_parcels(struct worker *w, const struct target_table *table,
-	struct record_ring *ring, enum parcel_kind kind)
+	struct record_ring *ring, unsigned which)
 {
 	unsigned taken = 0;
 	while (taken < HANDOVERS_A_TURN) {
@@ -370,7 +370,7 @@ static unsigned take_parcels(struct worker *w, const struct target_table *table,
 			break;
 		taken++;
 		// A part may make messages, a message an event.
-		if (w->lossless && (kind == PARCEL_PART ? is_congested(w, PARCEL_MESSAGE)
+		if (w->lossless && (which == PARCEL_RING_PARTS ? is_congested(w, PARCEL_RING_MESSAGES)
 							: is_half_full(w->events)))
 			break;
 		const struct parcel *parcel = (const struct parcel *)(const void *)record.at;
@@ -386,9 +386,8 @@ static unsigned take_handovers(struct worker *w, const struct target_table *tabl
 {
 	unsigned taken = 0;
 	for (unsigned from = 0; from < w->dataplane->worker_count; from++)
-		for (unsigned kind = 0; kind < PARCEL_KINDS && w->inbound[from]; kind++)
-			taken += take_parcels(w, table, w->inbound[from]->rings[kind],
-				(enum parcel_kind)kind);
+		for (unsigned ring = 0; ring < PARCEL_RINGS && w->inbound[from]; ring++)
+			taken += take_parcels(w, table, w->inbound[from]->rings[ring], ring);
 	return taken;
 }
 
@@ -396,7 +395,7 @@ static void poll_paths(struct worker *w, const struct target_table *table)
 {
 	for (uint16_t i = 0; i < w->path_count; i++) {
 		struct path *path = &w->paths[i];
-		if (path->lossless && is_congested(w, PARCEL_PART))
+		if (path->lossless && is_congested(w, PARCEL_RING_PARTS))
 			continue;
 		poll_path(w, path, table);
 	}
@@ -427,9 +426,11 @@ int worker_main(void *argument)
 		// acquire: pairs with the release in dataplane_publish
 		const struct target_table *table =
 			atomic_load_explicit(&d->table, memory_order_acquire);
-		poll_paths(w, table);
+		// First what others have handed over: after a gap (another program had the core) it is older than the frames that
+		// wait, and may be the request that one of them answers, or the binding that it is looked up by.
 		if (d->worker_count > 1)
 			take_handovers(w, table);
+		poll_paths(w, table);
 		if (w->is_clocked && turns % TICK_TURNS == 0)
 			analysis_tick(w->analysis, table,
 				frame_clock_at(&d->clock, rte_rdtsc()));

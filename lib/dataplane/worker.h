@@ -57,7 +57,7 @@ struct path {
 // From one worker to another: parcels and their octets. Messages have a ring of their own, since taking one never makes
 // another: it can always be emptied, and so the other ring too.
 struct handover_rings {
-	struct record_ring *rings[PARCEL_KINDS];
+	struct record_ring *rings[PARCEL_RINGS];
 };
 
 struct worker {
@@ -66,7 +66,7 @@ struct worker {
 	unsigned index, lcore;
 	uint16_t path_count;
 	struct path *paths;            // path_count
-	const uint64_t *special_ports; // of SIP and of tunnels: not for the short way
+	const uint64_t *special_ports; // of signalling and of tunnels: not for the short way
 	const struct followed *followed;
 	bool recognise;
 	bool lossless;   // a path of any worker is
@@ -104,7 +104,10 @@ struct dataplane {
 	struct worker *workers[CONFIG_MAX_WORKERS];
 	size_t port_count;
 	struct port ports[MAX_SIDES];
-	uint64_t sip_ports[65536 / 64], special_ports[65536 / 64];
+	// 65,536 bits each: of SIP, of all signalling over UDP, of these and of tunnels, of each protocol beside SIP
+	uint64_t sip_ports[65536 / 64], udp_ports[65536 / 64], special_ports[65536 / 64];
+	uint64_t signal_ports[SIGNAL_PROTOCOLS][65536 / 64];
+	struct bindings *bindings; // the caller's, written by one worker; NULL: none are kept
 	struct claims *claims; // NULL: one worker
 	struct followed *followed;
 	struct rte_mempool *pools[RTE_MAX_NUMA_NODES];

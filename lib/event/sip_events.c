@@ -3,12 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "duplicates.h"
-#include "sip_identities.h"
+#include "reporter.h"
 #include "sip_sessions.h"
 
 enum {
-	DEFAULT_MAX_TASKS = 65536,
 	SESSION_TASKS_PER_SESSION = 2, // on average, over all sessions
 	CONVERSATIONS = 4,             // sessions under one Call-ID at once
 	MAX_OTHER = 2,                 // other identities of the target in one event_task
@@ -18,108 +16,17 @@ enum {
 // Values of X2's payload direction (TS 103 221-2 table 5.2.6-1).
 enum direction { DIRECTION_UNKNOWN = 1, DIRECTION_TO_TARGET = 2, DIRECTION_FROM_TARGET = 3 };
 
-// A task that the message at hand belongs to.
-struct part {
-	uint32_t slot, generation;
-	uint32_t roles; // of the identity in this message; 0: none, or known by its session alone
-	uint8_t ends;
-	uint8_t services; // of the task, as in struct match
-	bool in_session;  // the session knows it already
-	bool wanted;      // the message is of a service of the task
-	enum sip_share share;
-	enum sip_side side;
-};
-
-// The parts of one message, each slot once.
-struct parts {
-	struct part *list;
-	uint32_t count, max;
-	struct {
-		uint32_t epoch, index;
-	} * places; // hash of the slots; a place of another epoch is free
-	uint32_t place_mask, epoch;
-};
-
 struct sip_events {
 	struct sip_events_config config;
-	struct sip_events_counters counters;
 	struct hash_key key;
+	struct reporter reporter;
 	struct sip_sessions *sessions;
-	struct duplicates duplicates;
 	struct sip_identities identities; // of the message at hand, as are:
 	struct sip_services services;     // if they are known: most messages need none
 	bool services_known;
-	struct match *matches;
-	struct parts parts;
 };
 
-// --- parts -----------------------------------------------------------------------------------------------------
-
-static int parts_init(struct parts *p, uint32_t max)
-{
-	uint32_t places = 2;
-	while (places < 2 * max)
-		places *= 2;
-	*p = (struct parts){
-		.list = calloc(max, sizeof *p->list),
-		.max = max,
-		.places = calloc(places, sizeof *p->places),
-		.place_mask = places - 1,
-	};
-	return p->list && p->places ? 0 : -ENOMEM;
-}
-
-static void parts_fini(struct parts *p)
-{
-	free(p->list);
-	free(p->places);
-}
-
-static void parts_clear(struct parts *p)
-{
-	p->count = 0;
-	if (++p->epoch == 0) { // once in 2^32 messages: old epochs would seem new
-		memset(p->places, 0, (p->place_mask + (size_t)1) * sizeof *p->places);
-		p->epoch = 1;
-	}
-}
-
-// The place that holds the slot, or the free one where it belongs. Slots are ours, not the sender's: no keyed hash.
-static uint32_t parts_place(const struct parts *p, uint32_t slot)
-{
-	uint32_t place = slot * 0x9e3779b1u & p->place_mask;
-	while (p->places[place].epoch == p->epoch && p->list[p->places[place].index].slot != slot)
-		place = (place + 1) & p->place_mask;
-	return place;
-}
-
-static struct part *parts_find(const struct parts *p, uint32_t slot)
-{
-	uint32_t place = parts_place(p, slot);
-	return p->places[place].epoch == p->epoch ? &p->list[p->places[place].index] : NULL;
-}
-
-// NULL when there are too many. The slot must not be there yet.
-static struct part *parts_add(struct parts *p, uint32_t slot, uint32_t generation)
-{
-	if (p->count == p->max)
-		return NULL;
-	uint32_t place = parts_place(p, slot);
-	p->places[place].epoch = p->epoch;
-	p->places[place].index = p->count;
-	struct part *part = &p->list[p->count++];
-	*part = (struct part){.slot = slot, .generation = generation};
-	return part;
-}
-
 // --- life ------------------------------------------------------------------------------------------------------
-
-static uint32_t session_task_count(const struct sip_events_config *config)
-{
-	uint64_t count =
-		(uint64_t)config->max_sessions * SESSION_TASKS_PER_SESSION + config->max_tasks;
-	return count < UINT32_MAX ? (uint32_t)count : UINT32_MAX - 1;
-}
 
 struct sip_events *sip_events_new(
 	const struct sip_events_config *config, const struct hash_key *key)
@@ -129,23 +36,20 @@ struct sip_events *sip_events_new(
 		return NULL;
 	events->config = *config;
 	events->key = *key;
-	if (events->config.max_tasks == 0)
-		events->config.max_tasks = DEFAULT_MAX_TASKS;
-	config = &events->config;
-
-	events->sessions = sip_sessions_new(
-		config->max_sessions, session_task_count(config), config->session_idle_ns);
-	int rc = events->sessions ? 0 : -errno;
-	if (rc == 0)
-		rc = duplicates_init(
-			&events->duplicates, config->max_duplicates, config->duplicate_window_ns);
-	if (rc == 0)
-		rc = parts_init(&events->parts, config->max_tasks);
-	events->matches = calloc(config->max_tasks, sizeof *events->matches);
-	if (rc == 0 && events->matches)
+	const struct reporter_config reporting = {
+		config->max_tasks, config->max_duplicates, config->duplicate_window_ns};
+	int rc = reporter_init(&events->reporter, &reporting, key);
+	if (rc < 0)
+		goto fail;
+	events->sessions = sip_sessions_new(config->max_sessions,
+		reporter_session_tasks(&events->reporter, config->max_sessions),
+		config->session_idle_ns);
+	if (events->sessions)
 		return events;
+	rc = -errno;
+fail:
 	sip_events_free(events);
-	errno = rc < 0 ? -rc : ENOMEM;
+	errno = -rc;
 	return NULL;
 }
 
@@ -154,16 +58,14 @@ void sip_events_free(struct sip_events *events)
 	if (!events)
 		return;
 	sip_sessions_free(events->sessions);
-	duplicates_fini(&events->duplicates);
-	parts_fini(&events->parts);
-	free(events->matches);
+	reporter_fini(&events->reporter);
 	explicit_bzero(&events->identities, sizeof events->identities);
 	free(events);
 }
 
-const struct sip_events_counters *sip_events_counters(const struct sip_events *events)
+const struct event_counters *sip_events_counters(const struct sip_events *events)
 {
-	return &events->counters;
+	return &events->reporter.counters;
 }
 
 unsigned sip_owner(const struct hash_key *key, const struct sip_message *message, unsigned workers)
@@ -203,31 +105,23 @@ static bool any_has_a_stake(const struct parts *parts)
 // --- who has a part in the message -------------------------------------------------------------------------------
 
 static void add_matches(struct sip_events *events, const struct target_table *table,
-	const struct sip_message *message, const struct flow *flow,
-	const struct encapsulation *outer)
+	const struct sip_message *message, const struct packet *packet, const struct bound *bound)
 {
 	struct sip_identities *identities = &events->identities;
 	sip_identities_read(identities, message, target_table_numbering(table));
-	events->counters.identities_passed_over += identities->excess;
-	size_t count = target_table_match(table, flow, outer, identities->sightings,
-		identities->count, NULL, events->matches, events->config.max_tasks);
-	if (count > events->config.max_tasks) {
-		uint64_t lost = count - events->config.max_tasks;
-		events->counters.matched += lost;
-		events->counters.lost_too_many_tasks += lost;
-		count = events->config.max_tasks;
-	}
+	struct reporter *reporter = &events->reporter;
+	reporter->counters.identities_passed_over += identities->excess;
+	size_t count = reporter_match(reporter, table, &packet->flow, &packet->outer,
+		identities->sightings, identities->count, bound);
 	for (size_t i = 0; i < count; i++) {
-		const struct match *m = &events->matches[i];
-		if (!events->config.trust_from && m->roles == UINT32_C(1) << SIP_ROLE_FROM)
+		const struct match *m = &reporter->matches[i];
+		if (!events->config.trust_from && !m->bound &&
+			m->roles == UINT32_C(1) << SIP_ROLE_FROM)
 			continue;
-		struct part *part = parts_add(&events->parts, m->slot, m->generation);
-		if (!part) // never: there are as many parts as matches
+		struct part *part = reporter_add(reporter, m);
+		if (!part)
 			break;
-		part->roles = m->roles;
-		part->ends = m->ends;
 		part->side = sip_side_of(message, m->roles);
-		part->services = m->services;
 		part->wanted = is_wanted(events, message, m->services, &part->share);
 	}
 }
@@ -256,16 +150,22 @@ static void add_session_tasks(struct sip_events *events, const struct target_tab
 	uint32_t *link = sip_session_tasks(events->sessions, session);
 	while (*link != SIP_SESSION_NONE) {
 		struct sip_session_task *task = sip_session_task(events->sessions, *link);
-		struct part *part = parts_find(&events->parts, task->slot);
+		struct part *part = parts_find(&events->reporter.parts, task->slot);
 		if (!target_table_holds(table, task->slot, task->generation) ||
 			(part && part->generation != task->generation)) {
 			sip_session_drop_task(events->sessions, link);
 			continue;
 		}
-		if (!part)
-			part = parts_add(&events->parts, task->slot, task->generation);
+		if (!part && task->of_end_alone) {
+			link = &task->next;
+			continue;
+		}
 		bool wanted = is_wanted(events, message, task->services, &task->share);
+		if (!part)
+			part = reporter_add_task(
+				&events->reporter, task->slot, task->generation, wanted);
 		if (part) {
+			task->of_end_alone &= part_is_of_end_alone(part);
 			part->in_session = true;
 			part->wanted = wanted;
 			if (part->side == SIP_SIDE_UNKNOWN) {
@@ -275,9 +175,6 @@ static void add_session_tasks(struct sip_events *events, const struct target_tab
 				task->tag = step->from_tag;
 				task->side = part->side;
 			}
-		} else {
-			events->counters.matched += wanted;
-			events->counters.lost_too_many_tasks += wanted;
 		}
 		link = &task->next;
 	}
@@ -285,13 +182,13 @@ static void add_session_tasks(struct sip_events *events, const struct target_tab
 
 static void remember_parts(struct sip_events *events, uint32_t session, const struct sip_step *step)
 {
-	for (uint32_t i = 0; i < events->parts.count; i++) {
-		const struct part *part = &events->parts.list[i];
+	for (uint32_t i = 0; i < events->reporter.parts.count; i++) {
+		const struct part *part = &events->reporter.parts.list[i];
 		if (part->in_session || !has_a_stake(part))
 			continue;
 		struct sip_session_task task = {part->slot, part->generation,
 			part->side == SIP_SIDE_UNKNOWN ? 0 : step->from_tag, SIP_SESSION_NONE,
-			part->side, part->share, part->services};
+			part->side, part->share, part->services, part_is_of_end_alone(part)};
 		if (!sip_session_add_task(events->sessions, session, &task))
 			return; // its other messages show the identity, or are not reported
 	}
@@ -351,7 +248,7 @@ static void follow_session(struct sip_events *events, const struct target_table 
 	struct sip_sessions *sessions = events->sessions;
 	struct digest call_id = siphash128(&events->key, message->call_id);
 	struct conversations c = conversations_find(sessions, call_id, time_ns);
-	if (!c.any && events->parts.count == 0)
+	if (!c.any && events->reporter.parts.count == 0)
 		return; // nearly every message: it is nobody's
 
 	struct sip_step step = sip_step_of(&events->key, message);
@@ -362,13 +259,14 @@ static void follow_session(struct sip_events *events, const struct target_table 
 			session = c.sessions[i];
 	if (session != SIP_SESSION_NONE) {
 		add_session_tasks(events, table, message, session, &step);
-		if (!any_has_a_stake(&events->parts)) { // none of its tasks is ordered any more
+		if (!any_has_a_stake(
+			    &events->reporter.parts)) { // none of its tasks is ordered any more
 			sip_sessions_close(sessions, session);
 			return;
 		}
 	} else {
 		// Something begins: only those whom it shows have a part in it. An ACK begins nothing.
-		if (!any_has_a_stake(&events->parts) || step.method == SIP_ACK)
+		if (!any_has_a_stake(&events->reporter.parts) || step.method == SIP_ACK)
 			return;
 		session = conversation_begin(sessions, &c, &step, time_ns);
 		if (session == SIP_SESSION_NONE)
@@ -382,9 +280,10 @@ static void follow_session(struct sip_events *events, const struct target_table 
 
 static uint8_t direction_of(const struct part *part, bool is_response)
 {
-	if (part->ends == END_SOURCE)
+	uint8_t ends = part->ends ? part->ends : part->bound & (END_SOURCE | END_DESTINATION);
+	if (ends == END_SOURCE)
 		return DIRECTION_FROM_TARGET;
-	if (part->ends == END_DESTINATION)
+	if (ends == END_DESTINATION)
 		return DIRECTION_TO_TARGET;
 	if (part->side == SIP_SIDE_UNKNOWN)
 		return DIRECTION_UNKNOWN;
@@ -461,82 +360,16 @@ static void add_others(const struct sip_events *events, const struct part *part,
 
 // --- reporting -------------------------------------------------------------------------------------------------
 
-// What all records of one message have in common.
-struct report {
+struct about {
+	const struct sip_events *events;
 	const struct sip_message *message;
-	const struct flow *flow;
-	uint16_t point;
-	uint64_t time_ns, correlation;
-	struct digest digest; // of the message
 };
 
-static struct digest sighting_of(
-	const struct sip_events *events, const struct report *r, const struct part *part)
+static void describe(const void *context, const struct part *part, struct event_task *task)
 {
-	return duplicates_sighting(
-		&events->key, &r->digest, r->message->octets.len, part->slot, part->generation);
-}
-
-// Writes one record for at most EVENT_MAX_TASKS parts.
-static void write_record(struct sip_events *events, const struct report *r,
-	const struct part *const *parts, size_t count, struct record_ring *ring)
-{
-	struct bytes payload = r->message->octets;
-	struct event *event = record_ring_reserve(ring, event_size(count, payload.len));
-	if (!event) {
-		events->counters.lost_ring_full += count;
-		return;
-	}
-	*event = (struct event){
-		.time_ns = r->time_ns,
-		.correlation = r->correlation,
-		.flow = *r->flow,
-		.point = r->point,
-		.protocol = EVENT_SIP,
-		.task_count = (uint8_t)count,
-		.payload_len = (uint32_t)payload.len,
-	};
-	for (size_t i = 0; i < count; i++) {
-		struct event_task *task = &event_tasks(event)[i];
-		*task = (struct event_task){.slot = parts[i]->slot,
-			.generation = parts[i]->generation,
-			.direction = direction_of(parts[i], r->message->is_response)};
-		add_others(events, parts[i], r->message, task);
-		struct digest sighting = sighting_of(events, r, parts[i]);
-		duplicates_remember(&events->duplicates, &sighting, r->time_ns);
-	}
-	memcpy(event_payload(event), payload.at, payload.len);
-	record_ring_commit(ring, event_size(count, payload.len));
-	events->counters.reported += count;
-}
-
-static void report_parts(
-	struct sip_events *events, const struct report *r, struct record_ring *ring)
-{
-	const struct part *batch[EVENT_MAX_TASKS];
-	size_t count = 0;
-	for (uint32_t i = 0; i < events->parts.count; i++) {
-		const struct part *part = &events->parts.list[i];
-		if (!part->wanted)
-			continue;
-		struct digest sighting = sighting_of(events, r, part);
-		events->counters.matched++;
-		if (duplicates_hold(&events->duplicates, &sighting, r->time_ns)) {
-			events->counters.suppressed++;
-			continue;
-		}
-		if (r->message->octets.len > EVENT_MAX_PAYLOAD) {
-			events->counters.lost_too_large++;
-			continue;
-		}
-		batch[count++] = part;
-		if (count == EVENT_MAX_TASKS) {
-			write_record(events, r, batch, count, ring);
-			count = 0;
-		}
-	}
-	if (count)
-		write_record(events, r, batch, count, ring);
+	const struct about *about = context;
+	task->direction = direction_of(part, about->message->is_response);
+	add_others(about->events, part, about->message, task);
 }
 
 // Every probe comes to the same value for a Call-ID; a message without one is a session of its own.
@@ -548,20 +381,29 @@ static uint64_t correlation_of(const struct sip_events *events, const struct sip
 }
 
 void sip_events_take(struct sip_events *events, const struct target_table *table,
-	const struct sip_message *message, const struct flow *flow,
-	const struct encapsulation *outer, uint16_t point, uint64_t time_ns,
-	struct record_ring *ring)
+	const struct sip_message *message, const struct packet *packet, const struct bound *bound,
+	uint64_t time_ns, struct record_ring *ring)
 {
-	parts_clear(&events->parts);
+	struct reporter *reporter = &events->reporter;
 	events->services_known = false;
-	add_matches(events, table, message, flow, outer);
+	add_matches(events, table, message, packet, bound);
 	if (message->call_id.len)
 		follow_session(events, table, message, time_ns);
-	if (events->parts.count) {
-		struct report r = {message, flow, point, time_ns, correlation_of(events, message),
-			siphash128(&events->key, message->octets)};
-		report_parts(events, &r, ring);
+	if (reporter->parts.count) {
+		const struct about about = {events, message};
+		const struct report report = {
+			.payload = message->octets,
+			.flow = packet->flow,
+			.time_ns = time_ns,
+			.correlation = correlation_of(events, message),
+			.digest = siphash128(&events->key, message->octets),
+			.digest_len = message->octets.len,
+			.point = packet->point,
+			.protocol = EVENT_SIP,
+			.describe = describe,
+			.context = &about,
+		};
+		reporter_report(reporter, &report, ring);
 	}
-	events->counters.sessions_given_up = sip_sessions_given_up(events->sessions);
-	events->counters.duplicates_given_up = events->duplicates.given_up;
+	reporter->counters.sessions_given_up = sip_sessions_given_up(events->sessions);
 }

@@ -14,10 +14,8 @@
 #ifndef X2TAP_SIP_EVENTS_H
 #define X2TAP_SIP_EVENTS_H
 
-#include "event.h"
-#include "record_ring.h"
+#include "reporter.h"
 #include "sip.h"
-#include "target_table.h"
 
 struct sip_events_config {
 	uint32_t max_sessions;        // Call-IDs with a task, default 65536; oldest gives way
@@ -29,36 +27,21 @@ struct sip_events_config {
 	uint32_t max_tasks;      // of one message; 0: 65536. More are lost, counted
 };
 
-// Law: matched = reported + suppressed + lost (all three `lost_`), in messages x tasks.
-struct sip_events_counters {
-	uint64_t matched;        // message x task
-	uint64_t reported;       // written to the ring
-	uint64_t suppressed;     // octet-identical within the window
-	uint64_t lost_ring_full; // the ring to the control core was full
-	uint64_t lost_too_large; // longer than EVENT_MAX_PAYLOAD
-	uint64_t
-		sessions_given_up; // oldest session gave way to a new one, or its idle time was over
-	uint64_t duplicates_given_up;
-	uint64_t lost_too_many_tasks;    // beyond max_tasks
-	uint64_t identities_passed_over; // beyond SIP_MAX_SIGHTINGS; not part of the law
-};
-
 struct sip_events;
 // NULL with errno. `key` is copied.
 struct sip_events *sip_events_new(
 	const struct sip_events_config *config, const struct hash_key *key);
 void sip_events_free(struct sip_events *events);
-const struct sip_events_counters *sip_events_counters(const struct sip_events *events);
+const struct event_counters *sip_events_counters(const struct sip_events *events);
 
 // Which of `workers` owns a message: by keyed hash of its Call-ID (of all its octets if it has none). The same key on
 // all workers.
 unsigned sip_owner(const struct hash_key *key, const struct sip_message *message, unsigned workers);
 
-// Takes one message that this worker owns and writes its event, if it belongs to any task, to `ring`. `point` and `flow`
-// are copied into the event; `outer` is what the flow travelled in, NULL for nothing.
+// Takes one message that this worker owns and writes its event, if it belongs to any task, to `ring`. `packet` gives flow, tunnels
+// and point; its views are not looked at. `bound`: whose the ends of the flow are beside.
 void sip_events_take(struct sip_events *events, const struct target_table *table,
-	const struct sip_message *message, const struct flow *flow,
-	const struct encapsulation *outer, uint16_t point, uint64_t time_ns,
-	struct record_ring *ring);
+	const struct sip_message *message, const struct packet *packet, const struct bound *bound,
+	uint64_t time_ns, struct record_ring *ring);
 
 #endif

@@ -34,7 +34,8 @@ struct sip_step {
 struct sip_step sip_step_of(const struct hash_key *key, const struct sip_message *message);
 
 // A task that a session belongs to, and who of it the target is, if known: `side` holds for messages whose From tag
-// is `tag`, and the other side for those whose To tag it is. Or one of other services, which `share` tells.
+// is `tag`, and the other side for those whose To tag it is. Or one of other services, which `share` tells. With `of_end_alone`
+// the messages that belong to it are those of which an end is the target's by itself.
 struct sip_session_task {
 	uint32_t slot, generation;
 	uint32_t tag;
@@ -42,6 +43,7 @@ struct sip_session_task {
 	enum sip_side side;
 	enum sip_share share;
 	uint8_t services; // as in struct match
+	bool of_end_alone;
 };
 
 struct sip_sessions;

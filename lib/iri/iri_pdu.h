@@ -6,6 +6,7 @@
 #define X2TAP_IRI_PDU_H
 
 #include "event.h"
+#include "radius_iri.h"
 #include "sequence.h"
 #include "sip_iri.h"
 #include "task.h"
@@ -21,6 +22,7 @@ enum {
 struct iri_constants {
 	struct bytes nfid, did; // did: attribute 5, empty: left out
 	struct sip_iri_rules sip;
+	struct radius_iri_rules radius;
 };
 
 struct iri_counters {

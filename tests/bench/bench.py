@@ -149,6 +149,16 @@ class Bench:
         self.rows.add("sip_parse_match_none", result["none"] / 1e6, "M messages/s", osip, 5)
         self.rows.add("sip_parse_match_all", result["all"] / 1e6, "M messages/s", osip)
 
+    # --- frames ---------------------------------------------------------------------------------------------------------
+
+    def packets(self):
+        count = "1000000" if self.quick else "20000000"
+        done = subprocess.run([BUILD / "tests" / "bench" / "bench_packet", count], capture_output=True, text=True)
+        if done.returncode:
+            raise AssertionError(done.stderr)
+        for name, value, unit in map(str.split, done.stdout.splitlines()):
+            self.rows.add(name, float(value), unit)
+
     # --- fragments -----------------------------------------------------------------------------------------------------
 
     def reassembly(self):
@@ -158,6 +168,19 @@ class Bench:
             raise AssertionError(done.stderr)
         for name, value, unit in map(str.split, done.stdout.splitlines()):
             self.rows.add(f"reassembly_{name}", float(value), unit)
+
+    # --- bindings ------------------------------------------------------------------------------------------------------
+
+    def binding_delay(self):
+        """From the arrival of an accounting Start (Stop) to the first (last) SIP message attributed; the goal is 1 ms."""
+        for workers in (2, 4):
+            command = [BUILD / "tests" / "bench" / "bench_binding_delay", str(workers), "100" if self.quick else "500"]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                raise AssertionError(done.stderr + done.stdout[-2000:])
+            for name, value, unit in map(str.split, done.stdout.splitlines()):
+                is_delay = name.endswith(("_p50", "_p99", "_max")) and "_gap_" not in name
+                self.rows.add(name, float(value), unit, goal=1000 if is_delay else None)
 
     # --- target table --------------------------------------------------------------------------------------------------
 
@@ -196,7 +219,7 @@ def main():
         words = tuple(options.rows.split(","))
         for measure in (
             bench.inline_64b_1k, bench.inline_tcp_1k, bench.inline_gtpu_1k, bench.memif_loop, bench.sip_parse_match,
-            bench.reassembly, bench.target_lookup,
+            bench.packets, bench.reassembly, bench.target_lookup, bench.binding_delay,
         ):  # fmt: skip
             name = measure.__name__
             if not name.startswith(words):

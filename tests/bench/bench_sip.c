@@ -99,14 +99,15 @@ static void looker_init(struct looker *l, const char *path)
 // Every message once. A pass is a minute after the one before, so that none is the duplicate of an earlier one.
 static void pass_ours(const struct sample *s, void *context)
 {
-	static const struct flow flow = {{{192, 0, 2, 1}, 4}, {{192, 0, 2, 2}, 4}, 5060, 5060, 17};
+	static const struct packet packet = {
+		.flow = {{{192, 0, 2, 1}, 4}, {{192, 0, 2, 2}, 4}, 5060, 5060, 17}};
 	static struct sip_message message;
 	struct looker *l = context;
 	for (size_t i = 0; i < s->count; i++) {
 		if (sip_parse(s->messages[i], &message) != PARSE_OK)
 			fail("message", "cannot be parsed");
 		sip_events_take(
-			l->events, l->table, &message, &flow, NULL, 0, l->time_ns, l->ring);
+			l->events, l->table, &message, &packet, NULL, l->time_ns, l->ring);
 		while (record_ring_peek(l->ring).at)
 			record_ring_release(l->ring);
 	}
@@ -185,8 +186,8 @@ int main(int argc, char **argv)
 		rates[2][i] = messages_a_second(&sample, seconds, pass_ours, &all);
 	}
 	// The figures are worth something only if they are of what they say.
-	const struct sip_events_counters *none = sip_events_counters(nobody.events);
-	const struct sip_events_counters *hit = sip_events_counters(all.events);
+	const struct event_counters *none = sip_events_counters(nobody.events);
+	const struct event_counters *hit = sip_events_counters(all.events);
 	uint64_t passes = (all.time_ns - 1700000000000000000) / 60000000000;
 	if (none->matched != 0)
 		fail(argv[2], "somebody was found");

@@ -130,10 +130,11 @@ static inline int set_up(void **state)
 			.max_sessions = 65536,
 			.max_duplicates = 65536,
 			.session_idle_ms = 3600000},
+		.signalling = {.max_sessions = 1024, .session_idle_ms = 3600000},
 	};
 	struct hash_key key = {1, 2};
 	struct error error;
-	f->dataplane = dataplane_new(&f->config, &key, fail_with, &error);
+	f->dataplane = dataplane_new(&f->config, &key, NULL, fail_with, &error);
 	if (!f->dataplane)
 		fail_msg("%s", error.text);
 	assert_int_equal(dataplane_start(f->dataplane, make_table(&key), &error), 0);

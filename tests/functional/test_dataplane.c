@@ -1,7 +1,7 @@
 // The data path on net_ring ports whose TX side holds every frame until analysis has ended: what was sent on is bit for bit,
 // segment for segment and reference for reference what came in, in the same order, and the pool is as full as before.
 //
-// Also compares what the short way through classification came to with packet_parse(), on hundreds of thousands of frames made
+// Also compares what the short way through classification came to with packet_look(), on hundreds of thousands of frames made
 // by changing octets of good ones.
 #include "dataplane_rig.h"
 
@@ -163,7 +163,7 @@ static void expect(
 {
 	struct packet p;
 	struct bytes first = bytes_of(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
-	enum packet_class class = packet_parse(first, &p);
+	enum packet_class class = packet_look(first, &p);
 	classes->classes[class]++;
 	*datagrams += class == PACKET_UDP &&
 	              (p.flow.source_port == 5060 || p.flow.destination_port == 5060 ||

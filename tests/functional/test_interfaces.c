@@ -34,6 +34,7 @@ static int make_dataplane(void **state)
 			.gap_timeout_ms = 1000,
 			.stream_idle_ms = 60000},
 		.sip = {.max_message = 65536, .max_sessions = 64, .max_duplicates = 64},
+		.signalling = {.max_sessions = 64},
 	};
 	for (size_t i = 0; i < sizeof devices / sizeof *devices; i++)
 		f->config.ports[f->config.port_count++] = (struct config_port){.a = devices[i][0],
@@ -43,7 +44,7 @@ static int make_dataplane(void **state)
 			.tx_descriptors = 256};
 	struct hash_key key = {1, 2};
 	struct error error;
-	f->dataplane = dataplane_new(&f->config, &key, fail_with, &error);
+	f->dataplane = dataplane_new(&f->config, &key, NULL, fail_with, &error);
 	if (!f->dataplane)
 		fail_msg("%s", error.text);
 	*state = f;

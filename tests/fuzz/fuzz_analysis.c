@@ -179,7 +179,7 @@ static bool lost_any(const struct tap *tap, const struct analysis_config *config
 	for (unsigned i = 0; i < tap->workers; i++) {
 		const struct analysis *a = tap->list[i].analysis;
 		const struct streams_counters *streams = analysis_streams_counters(a);
-		const struct sip_events_counters *sip = analysis_sip_counters(a);
+		const struct event_counters *sip = analysis_sip_counters(a);
 		lost |= analysis_fragments_counters(a)->given_up ||
 		        analysis_fragments_counters(a)->started > config->fragments.max_datagrams;
 		lost |= streams->given_up || streams->no_memory ||
@@ -312,19 +312,58 @@ static void flush(struct tap *tap)
 
 // --- both runs -----------------------------------------------------------------------------------------------------
 
-static const uint64_t *sip_ports(void)
+// All that may be listened to: SIP and, where the runs are not compared (the order of what goes to the owner of all other
+// signalling differs), the rest.
+static struct ports {
+	uint64_t sip[65536 / 64], signals[SIGNAL_PROTOCOLS][65536 / 64], udp[65536 / 64];
+} ports;
+
+static void expect_port(uint64_t *bits, uint16_t port)
 {
-	static uint64_t bits[65536 / 64];
-	bits[5060 / 64] |= 1ull << 5060 % 64;
-	return bits;
+	bits[port / 64] |= 1ull << port % 64;
+	ports.udp[port / 64] |= 1ull << port % 64;
+}
+
+static void expect_ports(bool wild)
+{
+	ports = (struct ports){0};
+	expect_port(ports.sip, 5060);
+	if (!wild)
+		return;
+	expect_port(ports.signals[SIGNAL_RADIUS], 1813);
+	expect_port(ports.signals[SIGNAL_DHCPV4], 67);
+	expect_port(ports.signals[SIGNAL_DHCPV6], 547);
+	expect_port(ports.signals[SIGNAL_GTPV1C], 2123);
+	expect_port(ports.signals[SIGNAL_GTPV2C], 2123);
+}
+
+// Whoever is on the wire is believed.
+static struct bindings *all_bindings(void)
+{
+	static const struct binding_source everybody = {
+		.protocols = UINT32_MAX, .point = BINDING_ANY, .vlan = BINDING_ANY};
+	const struct binding_rules rules = {.sources = &everybody,
+		.source_count = 1,
+		.session_idle_ns = 3600000000000,
+		.max_sessions = BINDING_MIN_SESSIONS,
+		.max_authorities = 4,
+		.key = ORDERS_KEY};
+	return checked(bindings_new(&rules));
 }
 
 static struct analysis_config config_of(uint8_t settings)
 {
 	uint32_t room = settings & SETTING_WILD ? (settings & SETTING_LITTLE_ROOM ? 1 : 3) : 32;
-	return (struct analysis_config){
+	expect_ports(settings & SETTING_WILD);
+	struct analysis_config config = {
 		.key = ORDERS_KEY,
-		.sip_ports = sip_ports(),
+		.sip_ports = ports.sip,
+		.udp_ports = ports.udp,
+		.signals = {.max_sessions = room,
+			.max_duplicates = 4 * room,
+			.duplicate_window_ns = 32000000000,
+			.session_idle_ns = 3600000000000,
+			.max_tasks = TASKS},
 		.recognise = settings & SETTING_RECOGNISE,
 		.fragments = {.max_datagrams = room, .memory = 128 * 1024, .timeout_ns = 5000000000},
 		.streams = {.max_streams = room,
@@ -339,6 +378,9 @@ static struct analysis_config config_of(uint8_t settings)
 			.trust_from = true,
 			.max_tasks = TASKS},
 	};
+	for (unsigned i = 0; i < SIGNAL_PROTOCOLS; i++)
+		config.signal_ports[i] = ports.signals[i];
+	return config;
 }
 
 static struct outcome run(struct reader script, uint8_t settings, unsigned workers)
@@ -351,6 +393,7 @@ static struct outcome run(struct reader script, uint8_t settings, unsigned worke
 		.followed = checked(followed_new(&ORDERS_KEY))};
 	struct analysis_config config = config_of(settings);
 	config.workers = workers;
+	config.bindings = wild ? all_bindings() : NULL;
 	config.claims = tap.claims;
 	config.followed = tap.followed;
 	config.post = post;
@@ -373,6 +416,7 @@ static struct outcome run(struct reader script, uint8_t settings, unsigned worke
 		analysis_free(tap.list[i].analysis);
 		record_ring_free(tap.list[i].events);
 	}
+	bindings_free(config.bindings);
 	claims_free(tap.claims);
 	followed_free(tap.followed);
 	return outcome;

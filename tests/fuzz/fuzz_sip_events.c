@@ -87,15 +87,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct bytes payload =
 			read_bytes(&r, len < reader_left(&r) ? len : reader_left(&r));
 		time_ns = clock_moved(time_ns, choice);
-		struct flow flow = flow_of(choice);
-		struct encapsulation outer = outer_of(choice);
+		const struct packet packet = {.flow = flow_of(choice), .outer = outer_of(choice)};
 		uint8_t *exact = checked(malloc(payload.len + 1));
 		if (payload.len)
 			memcpy(exact, payload.at, payload.len);
 		struct sip_message message;
 		if (sip_parse(bytes_of(exact, payload.len), &message) == PARSE_OK) {
 			FUZZ_CHECK(sip_owner(&ORDERS_KEY, &message, 3) < 3);
-			sip_events_take(events, orders(), &message, &flow, &outer, 0, time_ns, ring);
+			sip_events_take(events, orders(), &message, &packet, NULL, time_ns, ring);
 			sip_events_law(sip_events_counters(events));
 			reduce(&message, choice & 32);
 		}

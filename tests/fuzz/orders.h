@@ -76,7 +76,7 @@ static const struct target_table *orders(void)
 	return table;
 }
 
-static void sip_events_law(const struct sip_events_counters *c)
+static void sip_events_law(const struct event_counters *c)
 {
 	FUZZ_CHECK(c->matched == c->reported + c->suppressed + c->lost_ring_full +
 					 c->lost_too_large + c->lost_too_many_tasks);
@@ -89,7 +89,7 @@ static struct event *event_checked(struct bytes record, struct sip_message *mess
 	memcpy(e, record.at, record.len);
 	FUZZ_CHECK(e->protocol == EVENT_SIP && e->correlation != 0);
 	FUZZ_CHECK(e->task_count > 0 && e->task_count <= EVENT_MAX_TASKS);
-	FUZZ_CHECK(event_size(e->task_count, e->payload_len) == record.len);
+	FUZZ_CHECK(event_size(e->task_count, e->payload_len, e->identity_count) == record.len);
 	for (size_t i = 0; i < e->task_count; i++) {
 		const struct event_task *task = &event_tasks(e)[i];
 		FUZZ_CHECK(task->slot < CAPACITY);

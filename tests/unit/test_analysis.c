@@ -34,11 +34,12 @@ struct rig {
 	struct followed *followed;
 	struct target_set *set;
 	struct target_table *table;
-	uint64_t sip_ports[65536 / 64];
+	uint64_t sip_ports[65536 / 64], radius_ports[65536 / 64], gtp_ports[65536 / 64], udp_ports[65536 / 64];
+	struct bindings *bindings;
 	uint64_t now;
 	bool is_full; // nobody takes parcels
 	struct posted *first, **last;
-	unsigned posts[PARCEL_KINDS];
+	unsigned posts[PARCEL_SIGNAL + 1];
 	unsigned seen;
 	size_t heard_count;
 	struct heard heard[MAX_EVENTS];
@@ -100,11 +101,19 @@ static void order_alice(void)
 	assert_non_null(rig.table);
 }
 
+static void expect_port(uint64_t *bits, uint16_t port)
+{
+	bits[port / 64] |= 1ull << port % 64;
+	rig.udp_ports[port / 64] |= 1ull << port % 64;
+}
+
 static void rig_of(unsigned workers)
 {
 	rig = (struct rig){.workers = workers, .now = START};
 	rig.last = &rig.first;
-	rig.sip_ports[5060 / 64] = 1ull << 5060 % 64;
+	expect_port(rig.sip_ports, 5060);
+	expect_port(rig.radius_ports, 1813);
+	expect_port(rig.gtp_ports, 2123);
 	rig.claims = workers > 1 ? claims_new(CLAIMS) : NULL;
 	rig.followed = followed_new(&KEY);
 	order_alice();
@@ -117,6 +126,15 @@ static void rig_of(unsigned workers)
 			.claims = rig.claims,
 			.followed = rig.followed,
 			.sip_ports = rig.sip_ports,
+			.udp_ports = rig.udp_ports,
+			.signal_ports = {[SIGNAL_RADIUS] = rig.radius_ports,
+				[SIGNAL_GTPV1C] = rig.gtp_ports,
+				[SIGNAL_GTPV2C] = rig.gtp_ports},
+			.signals = {.max_sessions = 16,
+				.max_duplicates = 64,
+				.duplicate_window_ns = 32000 * MS,
+				.session_idle_ns = 3600000 * MS},
+			.bindings = rig.bindings,
 			.recognise = true,
 			.fragments = {.max_datagrams = 16,
 				.memory = 1 << 20,

@@ -2,28 +2,19 @@
 
 #include <stdio.h>
 
+#include "ordered.h"
 #include "sip_events.h"
 
-enum { MAX_ORDERS = 200, CAPACITY = 256, RING = 1 << 20, MAX_SEEN = MAX_ORDERS };
+enum { MAX_ORDERS = 200, RING = 1 << 20, MAX_SEEN = MAX_ORDERS };
 static const uint64_t SECOND = 1000000000, START = 1700000000000000000;
-static const struct hash_key KEY = {7, 8};
-static const struct numbering NUMBERING = {"1", "", "00", NULL, 0};
 enum { UNKNOWN = 1, TO_TARGET = 2, FROM_TARGET = 3 };
-
-// One identifier of one task.
-struct order {
-	enum identifier_type type;
-	const char *text;
-	uint8_t services;
-};
 
 struct bench {
 	struct sip_events *events;
 	struct target_set *set;
 	struct target_table *table;
 	struct record_ring *ring;
-	struct flow flow;
-	const struct encapsulation *outer; // of the flow; NULL: none
+	struct packet packet;
 	uint64_t now;
 };
 
@@ -33,69 +24,6 @@ struct seen {
 	struct event event; // the last one
 	struct event_task task[MAX_SEEN];
 };
-
-// --- orders ------------------------------------------------------------------------------------------------
-
-static void fill_identifier(
-	struct target_set *set, struct identifier *to, const struct order *order)
-{
-	struct bytes text = bytes_of_text(order->text);
-	struct sip_uri uri;
-	struct identity identity;
-	*to = (struct identifier){.type = order->type, .fragment = order->text};
-	switch (order->type) {
-	case IDENTIFIER_IPV4_ADDRESS:
-		assert_true(address_parse(text, &to->address));
-		to->prefix_len = 32;
-		return;
-	case IDENTIFIER_GTPU_TUNNEL_ID:
-		to->tunnel_id = (uint32_t)strtoul(order->text, NULL, 10);
-		return;
-	case IDENTIFIER_E164_NUMBER:
-		assert_true(identity_of_e164(text, &identity));
-		break;
-	case IDENTIFIER_IMPI:
-		assert_true(identity_of_nai(text, &identity));
-		break;
-	default:
-		assert_int_equal(sip_uri_parse(text, &uri), PARSE_OK);
-		assert_true(identity_of_target_uri(&uri, &NUMBERING, &identity));
-	}
-	uint8_t *octets = target_set_take(set, identity.len);
-	assert_non_null(octets);
-	memcpy(octets, identity.octets, identity.len);
-	to->identity_kind = identity.kind;
-	to->identity = bytes_of(octets, identity.len);
-}
-
-// Orders exactly these tasks. A task whose order stays the same keeps slot and generation; order `i` has XID `i`.
-static void order_these(struct bench *b, const struct order *orders, size_t count)
-{
-	struct target_set *set = target_set_new();
-	assert_non_null(set);
-	set->tasks = target_set_take(set, count * sizeof *set->tasks + 1);
-	for (size_t i = 0; i < count; i++) {
-		if (!orders[i].text)
-			continue;
-		struct task *task = &set->tasks[set->task_count++];
-		struct identifier *identifier = target_set_take(set, sizeof *identifier);
-		fill_identifier(set, identifier, &orders[i]);
-		task->xid.octets[15] = (uint8_t)i;
-		task->header_xid = task->xid;
-		task->identifiers = identifier;
-		task->identifier_count = 1;
-		task->services = orders[i].services;
-		task->fingerprint = task_fingerprint(task);
-	}
-	struct error error;
-	struct target_changes changes;
-	assert_int_equal(target_set_adopt(set, b->set, CAPACITY, &changes, &error), 0);
-	target_table_free(b->table);
-	target_set_free(b->set);
-	b->set = set;
-	b->table = target_table_new(set, CAPACITY, &KEY, &NUMBERING, false, &error);
-	assert_non_null(b->table);
-}
 
 static const struct sip_events_config CONFIG = {.max_sessions = 16,
 	.max_duplicates = 4096,
@@ -110,17 +38,18 @@ static struct bench bench_with(const struct sip_events_config *config)
 		.now = START};
 	assert_non_null(b.events);
 	assert_non_null(b.ring);
-	assert_true(address_parse(bytes_of_text("192.0.2.1"), &b.flow.source));
-	assert_true(address_parse(bytes_of_text("192.0.2.2"), &b.flow.destination));
-	b.flow.source_port = b.flow.destination_port = 5060;
-	b.flow.protocol = 17;
+	assert_true(address_parse(bytes_of_text("192.0.2.1"), &b.packet.flow.source));
+	assert_true(address_parse(bytes_of_text("192.0.2.2"), &b.packet.flow.destination));
+	b.packet.flow.source_port = b.packet.flow.destination_port = 5060;
+	b.packet.flow.protocol = 17;
+	b.packet.point = 3;
 	return b;
 }
 
 static struct bench bench_of(const struct order *orders, size_t count)
 {
 	struct bench b = bench_with(&CONFIG);
-	order_these(&b, orders, count);
+	order_these(&b.set, &b.table, orders, count);
 	return b;
 }
 
@@ -141,7 +70,7 @@ static void bench_free(struct bench *b)
 
 static void check_law(const struct bench *b)
 {
-	const struct sip_events_counters *c = sip_events_counters(b->events);
+	const struct event_counters *c = sip_events_counters(b->events);
 	assert_int_equal(c->matched, c->reported + c->suppressed + c->lost_ring_full +
 					     c->lost_too_large + c->lost_too_many_tasks);
 }
@@ -155,7 +84,7 @@ static struct seen drain(struct bench *b)
 		struct event *e = malloc(record.len);
 		assert_non_null(e);
 		memcpy(e, record.at, record.len);
-		assert_int_equal(event_size(e->task_count, e->payload_len), record.len);
+		assert_int_equal(event_size(e->task_count, e->payload_len, e->identity_count), record.len);
 		for (size_t i = 0; i < e->task_count; i++)
 			seen.task[seen.tasks++] = event_tasks(e)[i];
 		seen.event = *e;
@@ -173,7 +102,7 @@ static void take_only(struct bench *b, const char *text)
 	struct sip_message m;
 	assert_int_equal(sip_parse(bytes_of(block, len), &m), PARSE_OK);
 	b->now += SECOND / 100;
-	sip_events_take(b->events, b->table, &m, &b->flow, b->outer, 3, b->now, b->ring);
+	sip_events_take(b->events, b->table, &m, &b->packet, NULL, b->now, b->ring);
 	check_law(b);
 	free(block);
 }
@@ -339,7 +268,7 @@ static void an_untrusted_from_does_not_count_alone(void **state)
 	struct sip_events_config config = CONFIG;
 	config.trust_from = false;
 	struct bench b = bench_with(&config);
-	order_these(&b, &(struct order){IDENTIFIER_SIP_URI, ALICE, 0}, 1);
+	order_these(&b.set, &b.table, &(struct order){IDENTIFIER_SIP_URI, ALICE, 0}, 1);
 #define CALL_OF_ALICE(call, extra)                                                                 \
 	"INVITE sip:x@example.org SIP/2.0\r\n" FIELDS(                                             \
 		call, "1 INVITE", "1", "<" ALICE ">;tag=1", DORA) extra END
@@ -355,12 +284,12 @@ static void an_address_tells_the_direction_of_each_packet(void **state)
 	(void)state;
 	struct bench b = bench_of_one(IDENTIFIER_IPV4_ADDRESS, "192.0.2.1");
 	assert_int_equal(direction_of(&b, BETWEEN_OTHERS("INVITE", "")), FROM_TARGET);
-	struct address source = b.flow.source;
-	b.flow.source = b.flow.destination;
-	b.flow.destination = source;
+	struct address source = b.packet.flow.source;
+	b.packet.flow.source = b.packet.flow.destination;
+	b.packet.flow.destination = source;
 	assert_int_equal(direction_of(&b, RESPONSE("INVITE", CARL, DORA, "")), TO_TARGET);
 	// Another hop of the same call: the addresses no longer say who is who.
-	assert_true(address_parse(bytes_of_text("192.0.2.3"), &b.flow.destination));
+	assert_true(address_parse(bytes_of_text("192.0.2.3"), &b.packet.flow.destination));
 	assert_int_equal(direction_of(&b, RESPONSE("INVITE", CARL, DORA, "X: 1\r\n")), UNKNOWN);
 	bench_free(&b);
 }
@@ -431,7 +360,7 @@ static void a_task_that_comes_later_gets_what_another_has_had(void **state)
 		{IDENTIFIER_SIP_URI, ALICE, 0}, {IDENTIFIER_SIP_URI, "sip:dora@example.org", 0}};
 	struct bench b = bench_of(orders, 1);
 	assert_int_equal(take(&b, CALL_OF_ALICE("1", "")).tasks, 1);
-	order_these(&b, orders, 2);
+	order_these(&b.set, &b.table, orders, 2);
 	struct seen seen = take(&b, CALL_OF_ALICE("1", ""));
 	assert_int_equal(seen.tasks, 1);
 	assert_int_equal(seen.task[0].slot, 1);
@@ -451,12 +380,12 @@ static void an_ended_or_changed_task_has_no_session(void **state)
 	assert_int_equal(take(&b, ringing).tasks, 2);
 	orders[0].text = "sip:somebody@example.com";
 	orders[1].text = NULL;
-	order_these(&b, orders, 2);
+	order_these(&b.set, &b.table, orders, 2);
 	b.now += 40 * SECOND;
 	assert_int_equal(take(&b, ringing).tasks, 0);
 	orders[0].text =
 		ALICE; // ordered again: takes effect with a message that shows the identity
-	order_these(&b, orders, 2);
+	order_these(&b.set, &b.table, orders, 2);
 	assert_int_equal(take(&b, ringing).tasks, 0);
 	assert_int_equal(take(&b, CALL_OF_ALICE("1", "")).tasks, 1);
 	assert_int_equal(take(&b, ringing).tasks, 1);
@@ -539,7 +468,7 @@ static void what_the_ring_refuses_is_counted_and_may_be_reported_later(void **st
 		*branch = (char)('A' + i);
 		take_only(&b, large);
 	}
-	const struct sip_events_counters *c = sip_events_counters(b.events);
+	const struct event_counters *c = sip_events_counters(b.events);
 	assert_int_equal(c->matched, 40);
 	assert_true(c->lost_ring_full > 10);
 	assert_int_equal(c->suppressed, 0);
@@ -563,7 +492,7 @@ static void an_event_tells_where_and_when_and_carries_the_octets(void **state)
 	assert_int_equal(e->time_ns, b.now);
 	assert_int_equal(e->point, 3);
 	assert_int_equal(e->protocol, EVENT_SIP);
-	assert_memory_equal(&e->flow.source, &b.flow.source, sizeof b.flow.source);
+	assert_memory_equal(&e->flow.source, &b.packet.flow.source, sizeof b.packet.flow.source);
 	assert_int_equal(e->correlation, fnv1a(bytes_of_text("1@example.com")));
 	assert_true(bytes_equal(bytes_of(event_payload(e), e->payload_len), bytes_of_text(text)));
 	free(e);
@@ -634,7 +563,7 @@ static struct bench bench_of_many(const struct sip_events_config *config, size_t
 	for (size_t i = 0; i < count; i++)
 		orders[i] = (struct order){IDENTIFIER_SIP_URI, ALICE, 0};
 	struct bench b = bench_with(config);
-	order_these(&b, orders, count);
+	order_these(&b.set, &b.table, orders, count);
 	return b;
 }
 
@@ -727,7 +656,7 @@ static void the_largest_message_is_an_event_and_a_longer_one_is_lost(void **stat
 	struct record_ring *ring = record_ring_new(256 * 1024);
 	assert_non_null(ring);
 	assert_non_null(
-		record_ring_reserve(ring, event_size(EVENT_MAX_TASKS, EVENT_MAX_PAYLOAD)));
+		record_ring_reserve(ring, event_size(EVENT_MAX_TASKS, EVENT_MAX_PAYLOAD, 0)));
 	record_ring_free(ring);
 }
 
@@ -735,11 +664,10 @@ static void what_a_tunnel_shows_goes_on_outside_of_it(void **state)
 {
 	(void)state;
 	struct bench b = bench_of_one(IDENTIFIER_GTPU_TUNNEL_ID, "7");
-	const struct encapsulation outer = {.teid_count = 2, .teids = {9, 7}};
 	assert_int_equal(direction_of(&b, BETWEEN_OTHERS("INVITE", "")), 0);
-	b.outer = &outer;
+	b.packet.outer = (struct encapsulation){.teid_count = 2, .teids = {9, 7}};
 	assert_int_equal(direction_of(&b, BETWEEN_OTHERS("INVITE", "X: 1\r\n")), UNKNOWN);
-	b.outer = NULL;
+	b.packet.outer = (struct encapsulation){0};
 	assert_int_equal(direction_of(&b, RESPONSE("INVITE", CARL, DORA, "")), UNKNOWN);
 	bench_free(&b);
 }
@@ -956,7 +884,7 @@ static void a_task_that_comes_in_mid_session_takes_what_it_sees_for_voice(void *
 	assert_int_equal(tasks_of(&b, TO_BY_ALICE("INVITE", END)), 1);
 	orders[1] = (struct order){IDENTIFIER_SIP_URI, ALICE, SERVICE_MESSAGING};
 	orders[2] = (struct order){IDENTIFIER_SIP_URI, ALICE, SERVICE_VOICE};
-	order_these(&b, orders, 3);
+	order_these(&b.set, &b.table, orders, 3);
 	assert_int_equal(tasks_of(&b, IN_DIALOG("INFO", "2", END)), 1 | 4);
 	assert_int_equal(tasks_of(&b, IN_DIALOG("INVITE", "3", OFFER(MSRP))), 1 | 2 | 4);
 	assert_int_equal(tasks_of(&b, IN_DIALOG("BYE", "4", END)), 1 | 2 | 4);
@@ -967,7 +895,7 @@ static void a_task_that_comes_in_mid_session_takes_what_it_sees_for_voice(void *
 	assert_int_equal(tasks_of(&b, BY_ALICE("INVITE", OFFER(AUDIO))), 1);
 	orders[1] = (struct order){IDENTIFIER_SIP_URI, ALICE, SERVICE_MESSAGING};
 	orders[2] = (struct order){IDENTIFIER_SIP_URI, ALICE, SERVICE_VOICE};
-	order_these(&b, orders, 3);
+	order_these(&b.set, &b.table, orders, 3);
 	assert_int_equal(tasks_of(&b, TO_BY_ALICE("INVITE", OFFER(AUDIO))), 1 | 4);
 	assert_int_equal(tasks_of(&b, IN_DIALOG("BYE", "2", END)), 1 | 4);
 	bench_free(&b);
@@ -980,11 +908,11 @@ static void a_task_whose_services_change_begins_anew(void **state)
 	struct bench b = bench_of(&order, 1);
 	assert_int_equal(tasks_of(&b, BY_ALICE("INVITE", OFFER(AUDIO))), 1);
 	order.services = SERVICE_MESSAGING;
-	order_these(&b, &order, 1);
+	order_these(&b.set, &b.table, &order, 1);
 	assert_int_equal(tasks_of(&b, TO_BY_ALICE("INVITE", OFFER(AUDIO))), 0);
 	assert_int_equal(tasks_of(&b, IN_DIALOG("MESSAGE", "2", END)), 1);
 	order.services = 0;
-	order_these(&b, &order, 1);
+	order_these(&b.set, &b.table, &order, 1);
 	assert_int_equal(tasks_of(&b, IN_DIALOG("BYE", "3", END)), 1);
 	bench_free(&b);
 }
@@ -1011,7 +939,7 @@ static void what_is_of_another_service_is_no_match(void **state)
 	const struct order orders[] = {{IDENTIFIER_SIP_URI, ALICE, SERVICE_VOICE},
 		{IDENTIFIER_SIP_URI, ALICE, SERVICE_DATA}};
 	struct bench b = bench_of(orders, 2);
-	const struct sip_events_counters *c = sip_events_counters(b.events);
+	const struct event_counters *c = sip_events_counters(b.events);
 	for (unsigned i = 0; i < 2; i++) { // the second is an octet-identical copy
 		assert_int_equal(tasks_of(&b, BY_ALICE("MESSAGE", END)), 0);
 		assert_int_equal(tasks_of(&b, BY_ALICE("INVITE", OFFER(MSRP))), 0);
@@ -1088,7 +1016,7 @@ static void the_accounts_hold_whatever_comes(void **state)
 			for (unsigned i = 0; i < 4; i++)
 				some[i] = next_random(&random, 3) ? orders[i]
 				                                  : (struct order){.text = NULL};
-			order_these(&b, some, 4);
+			order_these(&b.set, &b.table, some, 4);
 		}
 		char start[100];
 		const char *method = methods[next_random(&random, 9)];
@@ -1114,7 +1042,7 @@ static void the_accounts_hold_whatever_comes(void **state)
 		else
 			take_only(&b, text);
 	}
-	const struct sip_events_counters *c = sip_events_counters(b.events);
+	const struct event_counters *c = sip_events_counters(b.events);
 	assert_true(c->reported > 1000 && c->suppressed > 100);
 	assert_true(c->lost_too_many_tasks > 0 && c->sessions_given_up > 0 &&
 		    c->duplicates_given_up > 0);
