@@ -14,6 +14,12 @@ test_packages=(
 	libpcap-dev libosip2-dev    # what benchmarks compare with
 	"${network_packages[@]}"
 )
+# Peers of test_live_subscribers.py, and of tests/data/make-subscriber-captures.sh.
+peer_packages=(
+	freeradius freeradius-utils                                    # RADIUS server, clients
+	kea-dhcp4-server kea-dhcp6-server isc-dhcp-client isc-dhcp-relay # DHCP
+	osmo-ggsn                                                      # GTPv1: a gateway, and sgsnemu
+)
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -39,10 +45,12 @@ install() {
 		command -v sudo >/dev/null || fail "please install as root: ${missing[*]}"
 		as=(sudo)
 	fi
-	if [[ " ${missing[*]} " == *" kamailio "* ]] && command -v systemctl >/dev/null; then
-		# A peer of tests, not a service of this host: Debian would start it, now and at each boot.
-		"${as[@]}" systemctl mask --quiet kamailio.service </dev/null
-	fi
+	# Peers of tests, not services of this host: Debian would start them, now and at each boot.
+	for package in kamailio freeradius kea-dhcp4-server kea-dhcp6-server isc-dhcp-relay osmo-ggsn; do
+		if [[ " ${missing[*]} " == *" $package "* ]] && command -v systemctl >/dev/null; then
+			"${as[@]}" systemctl mask --quiet "$package.service" </dev/null
+		fi
+	done
 	"${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -q </dev/null
 	"${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" </dev/null
 }

@@ -12,6 +12,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "functional"))
 
+import craft
 import pcap
 import sip_oracle
 
@@ -34,7 +35,7 @@ def ethertype_of(packet):
 def ipv4(protocol, payload, outward, identification=0, fragment=0):
     ends = [ipaddress.ip_address(end).packed for end in ((NEAR, FAR) if outward else (FAR, NEAR))]
     header = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(payload), identification, fragment, 64, protocol, 0) + b"".join(ends)
-    return header[:10] + struct.pack(">H", pcap.checksum(header)) + header[12:] + payload
+    return header[:10] + struct.pack(">H", craft.checksum(header)) + header[12:] + payload
 
 
 def ipv6(next_header, payload, outward):
@@ -55,7 +56,7 @@ def fragments(packet, size):
         field = at // 8 | (0x2000 if at + size < len(payload) else 0)
         head = header[:2] + struct.pack(">H", 20 + len(piece)) + header[4:6] + struct.pack(">H", field) + header[8:10]
         head += b"\0\0" + header[12:]
-        yield head[:10] + struct.pack(">H", pcap.checksum(head)) + head[12:] + piece
+        yield head[:10] + struct.pack(">H", craft.checksum(head)) + head[12:] + piece
 
 
 def identified(packet, number):
@@ -214,4 +215,5 @@ def main(path_ipv4, path_ipv6, out):
     pcap.write(out, written)
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -11,6 +11,8 @@ import os
 import decode
 import iri
 import pcap
+import signal_iri
+import signal_oracle
 import x2tap_test as x2
 from tap import case, equal, main, say
 
@@ -46,29 +48,41 @@ def same_frames(sent, path, limit=pcap.WRITER_LIMIT):
             raise AssertionError(f"frame {a.number} was changed:\n{a.octets.hex()}\n{b.octets.hex()}")
 
 
+def has_signals(content):
+    return "sources" in content or any("signals" in entry for entry in content["tasks"])
+
+
+def first_difference(frames, tasks, content, pdus):
+    """What differs first between the expected lists and the PDUs, as text; None when nothing does."""
+    seen = {(sighting.frame, sighting.part): sighting for sighting in decode.sightings(frames)}
+    found = [[(seen[m["frame"], m.get("part", 0)], m["direction"]) for m in entry["messages"]] for entry in content["tasks"]]
+    if not has_signals(content):
+        wanted = [iri.of_message(*message, order) for order, messages in zip(tasks, found) for message in messages]
+        return iri.first_difference(iri.number(wanted), pdus)
+    signals = {signal.frame: signal for signal in signal_oracle.signals(frames)}
+    for messages, entry in zip(found, content["tasks"]):
+        messages += [(signals[m["frame"]], m["direction"]) for m in entry.get("signals", [])]
+    signal_iri.check(tasks, found, pdus)
+
+
 def run(path, content, workers):
     frames, _ = pcap.read(path)
     tasks = [
         x2.task(entry["targetIdentifiers"], name=f"{path.name}/{number}")
         for number, entry in enumerate(content["tasks"])
     ]
-    seen = {(sighting.frame, sighting.part): sighting for sighting in decode.sightings(frames)}
-    wanted = iri.number(
-        [
-            iri.of_message(seen[m["frame"], m.get("part", 0)], m["direction"], order)
-            for order, entry in zip(tasks, content["tasks"])
-            for m in entry["messages"]
-        ]
-    )
     with x2.workspace() as directory:
         mf = x2.Mf(directory)
         vdevs, ports, (back, out) = x2.file_pair(directory, path)
         tap = x2.Tap(directory, tasks + x2.CONTROL_TASKS, {x2.DID: mf}, workers, vdevs, ports)
         # Some captures order local numbers, which stand for those of every host.
         tap.content["targets"] = {"file": tap.targets, "allow_wide_targets": "yes"}
+        if "sources" in content:
+            tap.content["bindings"] = {"max_sessions": 1024, "sources": content["sources"]}
         if "match_outer" in content:
             tap.content["targets"]["match_outer"] = content["match_outer"]
         tap.write_config()
+        wanted = sum(len(entry["messages"]) + len(entry.get("signals", [])) for entry in content["tasks"])
         try:
             tap.run("--until-idle", "0.2")
             problems = content.get("x2mf_problems", 0)
@@ -76,19 +90,19 @@ def run(path, content, workers):
             equal(mf.stop(), code, f"x2mf, which counts numbers and looks at every octet: {x2.said(mf.process)}")
             same_frames(frames, out)
             same_frames([], back)
-            difference = iri.first_difference(wanted, mf.iri(problems))
+            difference = first_difference(frames, tasks, content, mf.iri(problems))
             if difference:
                 raise AssertionError(difference)
         except AssertionError as reason:
             octets = out.stat().st_size if out.exists() else 0
-            found = f"x2mf got {len(mf.iri(None))} of {len(wanted)} PDUs; {octets} octets of {len(frames)} frames were forwarded"
+            found = f"x2mf got {len(mf.iri(None))} of {wanted} PDUs; {octets} octets of {len(frames)} frames were forwarded"
             lines = [*tap.said().splitlines()[-5:], *x2.said(mf.process).splitlines()[-3:]]
             raise AssertionError("\n".join([str(reason), found, f"load average {os.getloadavg()[0]:.1f}", *lines])) from None
-        say(f"{len(frames)} frames, {len(wanted)} PDUs")
+        say(f"{len(frames)} frames, {wanted} PDUs")
 
 
 def add(name, path, content, workers):
-    yields = sum(len(entry["messages"]) for entry in content["tasks"])
+    yields = sum(len(entry["messages"]) + len(entry.get("signals", [])) for entry in content["tasks"])
     plural = "worker" if workers == 1 else "workers"
 
     @case(f"{name}, {workers} {plural}: forwarded unchanged, {yields} PDUs")
@@ -104,7 +118,7 @@ for name, path in captures().items():
         add(name, path, NOTHING, 1)
 for name, content in expected.items():
     if path_of(content).exists():
-        for workers in (1, 2, 4) if any(entry["messages"] for entry in content["tasks"]) else (1,):
+        for workers in (1, 2, 4) if any(entry["messages"] or "signals" in entry for entry in content["tasks"]) else (1,):
             add(name, path_of(content), content, workers)
 
 
