@@ -3,11 +3,12 @@
 agree + explained + disagree + missing = what tshark found; `beyond` is what x2tap finds and tshark does not.
 """
 
+import collections
 import difflib
 from dataclasses import dataclass, field
 
 import explanations
-from message import FIELDS
+from message import SIGNAL_FIELDS, SIP_FIELDS
 
 COUNTS = ("agree", "disagree", "explained", "missing", "beyond")
 
@@ -15,6 +16,7 @@ COUNTS = ("agree", "disagree", "explained", "missing", "beyond")
 @dataclass
 class Difference:
     kind: str  # one of COUNTS but agree
+    protocol: str
     capture: str
     frame: int
     field: str
@@ -29,13 +31,20 @@ class Difference:
 @dataclass
 class Result:
     capture: str
-    messages_tshark: int
-    messages_x2tap: int
-    agree: int = 0
+    messages_tshark: dict[str, int]  # by protocol
+    messages_x2tap: dict[str, int]
+    agree: collections.Counter = field(default_factory=collections.Counter)  # by protocol
     differences: list[Difference] = field(default_factory=list)
 
-    def count(self, kind):
-        return self.agree if kind == "agree" else sum(d.kind == kind for d in self.differences)
+    def count(self, kind, protocol=None):
+        """Of one protocol, or of all."""
+        if kind == "agree":
+            return self.agree[protocol] if protocol else self.agree.total()
+        return sum(d.kind == kind for d in self.differences if protocol in (None, d.protocol))
+
+
+def fields_of(message):
+    return SIP_FIELDS if message.protocol == "sip" else SIGNAL_FIELDS
 
 
 def aligned(theirs, ours, key=lambda item: item):
@@ -54,10 +63,10 @@ def compare_messages(result, entries, their, our):
     message = their or our
     whole = their is None or our is None
     wanted_values, found_values = (reading.values if reading else {} for reading in (their, our))
-    for name in FIELDS:
+    for name in fields_of(message):
         for wanted, found in aligned(wanted_values.get(name, []), found_values.get(name, [])):
             if wanted == found:
-                result.agree += 1
+                result.agree[message.protocol] += 1
                 continue
             kind = "beyond" if wanted is None else "missing" if found is None else "disagree"
             reason = None
@@ -65,7 +74,7 @@ def compare_messages(result, entries, their, our):
                 reason = explanations.explain(entries, result.capture, message.frame, name, whole)
             result.differences.append(
                 Difference(
-                    "explained" if reason else kind, result.capture, message.frame, name, wanted, found,
+                    "explained" if reason else kind, message.protocol, result.capture, message.frame, name, wanted, found,
                     message.start_line, whole, reason, our.defects if our else [],
                 )  # fmt: skip
             )
@@ -97,7 +106,7 @@ def paired(theirs, ours):
 
 
 def compare(capture, theirs, ours, entries):
-    result = Result(capture, len(theirs), len(ours))
+    result = Result(capture, *(collections.Counter(message.protocol for message in side) for side in (theirs, ours)))
     for their, our in paired(theirs, ours):
         compare_messages(result, entries, their, our)
     return result

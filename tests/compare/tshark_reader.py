@@ -1,4 +1,4 @@
-"""SIP messages in a capture as tshark's dissectors see them."""
+"""SIP messages in a capture as tshark's dissectors see them, and what tshark_signals.py shares of it."""
 
 import json
 import os
@@ -15,6 +15,7 @@ PREFERENCES = (
 )  # fmt: skip
 HEURISTICS = ("sip_udp", "sip_tcp")  # SIP on any port, by its start line
 QUOTING = ("icmp", "icmpv6")  # what follows is an excerpt of an earlier packet, not one on its way (RFC 792, RFC 4443)
+DISSECTORS = ("sip", "radius", "dhcp", "dhcpv6", "gtp.message < 255", "gtpv2")  # 255: users' packets
 TRANSPORTS = {"udp": "17", "tcp": "6", "sctp": "132"}
 
 # Where the values stand in tshark's sip layer. A request's method is that of its start line, a response's that of CSeq.
@@ -29,13 +30,14 @@ SIP_KEYS = {
 class Pairs(list):
     """A JSON object with its repeated keys in order: layers and header fields come more than once."""
 
-    def first(self, key):
-        return next((value for name, value in self if name == key), None)
+    def first(self, key, default=None):
+        return next((value for name, value in self if name == key), default)
 
 
 def dissected(capture):
-    """tshark's packets with SIP in them."""
-    command = ["tshark", "-n", "-r", str(capture), "-T", "json", "-Y", "sip"]
+    """tshark's packets with what is compared in them. Beside each value (-x) stand the octets that it was read from: `key` and
+    `key_raw`."""
+    command = ["tshark", "-n", "-r", str(capture), "-T", "json", "-x", "-Y", " || ".join(DISSECTORS)]
     for preference in PREFERENCES:
         command += ["-o", preference]
     for heuristic in HEURISTICS:
@@ -68,14 +70,16 @@ def sip_values(layer):
     return {name: [one_replacement(header_text(value)) for value in found] for name, found in values.items()}
 
 
-def messages_of(packet):
-    """The SIP messages of one frame. Addresses and ports are those of the last IP and transport headers before each."""
+def layers_of(packet):
+    """The layers of one frame, each with the values that what is below it gives: addresses and ports are those of the last IP
+    and transport headers before."""
     layers = packet.first("_source").first("layers")
-    frame = layers.first("frame").first("frame.number")
-    below = {"frame": [frame], "teid": []}
+    below = {"frame": [layers.first("frame").first("frame.number")], "teid": []}
     for name, layer in layers:
         if name in QUOTING:
             return
+        yield below, name, layer
+        below = {**below}
         if name in ("ip", "ipv6"):
             below["source"], below["destination"] = ([address_text(layer.first(f"{name}.{end}"))] for end in ("src", "dst"))
         elif name in TRANSPORTS:
@@ -83,10 +87,18 @@ def messages_of(packet):
             below["protocol"] = [TRANSPORTS[name]]
         elif name == "gtp" and layer.first("gtp.teid"):
             below["teid"] = [*below["teid"], str(int(layer.first("gtp.teid"), 16))]
-        elif name == "sip" and (line := start_line(layer)):
+
+
+def messages_of(packet):
+    for below, name, layer in layers_of(packet):
+        if name == "sip" and (line := start_line(layer)):
             values = {**below, **sip_values(layer)}
-            yield Message(int(frame), line, {key: values[key] for key in FIELDS if values.get(key)})
+            yield Message(int(below["frame"][0]), line, {key: values[key] for key in FIELDS if values.get(key)})
+
+
+def messages(packets):
+    return [message for packet in packets for message in messages_of(packet)]
 
 
 def read(capture):
-    return [message for packet in dissected(capture) for message in messages_of(packet)]
+    return messages(dissected(capture))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import craft
+import made_up
 import pcap
 import x2tap_test as x2
 from tap import Skip, case, equal, main, say
@@ -15,9 +16,12 @@ from tap import Skip, case, equal, main, say
 sys.path.insert(0, str(x2.ROOT / "tests/compare"))
 import tshark_reader  # noqa: E402
 
+SHARED = (x2.ROOT.parent / "shared/captures").is_dir()
 EXTRACT = x2.BUILD / "tests/compare/extract"
 CALL = x2.ROOT / "tests/data/captures/calls-ipv4.pcap"
+LINES = x2.ROOT / "tests/data/captures/radius-lines.pcap"
 MOST_EXPLAINED = 0.01
+MOST_EXPLAINED_READ = 0.001
 
 
 def compare(directory, *arguments):
@@ -48,11 +52,11 @@ def extract_that(directory, edit):
     return path
 
 
-def compare_edited(edit, explained=""):
+def compare_edited(edit, explained="", capture=CALL):
     with x2.workspace() as directory:
         file = directory / "explained.tsv"
         file.write_text(explained)
-        return compare(directory, "--extract", extract_that(directory, edit), "--explained", file, CALL)
+        return compare(directory, "--extract", extract_that(directory, edit), "--explained", file, capture)
 
 
 def request(method, call_id, body=b"", content_type="application/sdp"):
@@ -137,6 +141,67 @@ def _():
     assert counts["beyond"] > 10, counts["beyond"]
 
 
+def edited_signal(edit):
+    """What differs when `edit` has changed `rows`, or `signals`, those of RADIUS: field, kind."""
+    code, counts, said = compare_edited(f"signals = [row for row in rows if 'signal' in row]; {edit}", capture=LINES)
+    equal(code, 1, said)
+    equal(counts["protocols"]["sip"]["found"], counts["protocols"]["sip"]["agree"], "values of SIP")
+    return sorted((d["field"], d["kind"]) for d in counts["captures"][0]["differences"])
+
+
+@case("a value of a signal that differs or is not there is counted, by its protocol")
+def _():
+    edit = "signals[0]['restart'] = 1; signals[0]['change'] = 'bind'"
+    equal(edited_signal(edit), [("change", "disagree"), ("restart", "beyond")])
+    lease = "next(row for row in signals if row['leases'])['leases']"
+    equal(edited_signal(f"{lease}[0][2] = 7"), [("lease", "disagree")])
+    equal(edited_signal(f"{lease}.clear()"), [("lease", "missing")])
+    equal(edited_signal("signals[0]['sightings'].pop()"), [("attribute", "missing")])
+    kinds = {kind for _, kind in edited_signal("rows.remove(signals[1])")}
+    equal(kinds, {"missing"})
+
+
+@case("a message that is not linked to its request or session, or to another's, is counted")
+def _():
+    answer = "[row for row in signals if row['is_answer']][-1]"
+    equal(edited_signal(f"{answer}['names'][0][0] = 'nothing'"), [("exchange", "missing")])
+    first = "next(name for row in signals for name in row['names'] if 'begin' in name[1])"
+    equal(edited_signal(f"{answer}['names'][0][0] = {first}[0]"), [("exchange", "disagree")])
+    session = "[name for row in signals for name in row['names'] if 'exchange' not in name[1]]"
+    differences = edited_signal(f"names = {session}; names[-1][0] = names[0][0]")
+    assert differences and {field for field, _ in differences} == {"session"}, differences
+    differences = edited_signal(f"names = {session}; names[-1][0] = 'nothing'")
+    assert differences and {field for field, _ in differences} == {"session"}, differences
+
+
+# As they are, in a tunnel of the user plane, and in fragments.
+WRAPPED = {
+    "plain": lambda packet, number: [packet],
+    "in GTP-U": lambda packet, number: [craft.gtpu(packet, 0x77)],
+    "in fragments": lambda packet, number: craft.fragments(packet, 64, number),
+}
+
+
+def compare_made_up(protocol, wrap):
+    packets = list(made_up.MADE_UP[protocol]())
+    frames = as_frames([part for number, packet in enumerate(packets, 1) for part in wrap(packet, number)])
+    with x2.workspace() as directory:
+        pcap.write(directory / f"{protocol}.pcap", frames)
+        code, counts, said = compare(directory, directory / f"{protocol}.pcap")
+    of = counts["protocols"][protocol]
+    equal((code, of["disagree"], of["missing"], of["explained"], of["messages"]), (0, 0, 0, 0, len(packets)), said)
+    assert of["agree"] > 10 * len(packets), said
+    return said
+
+
+@case("x2tap and tshark read the same in messages such as no capture holds, in tunnels and fragments too")
+def _():
+    for protocol in made_up.MADE_UP:
+        for how, wrap in WRAPPED.items():
+            said = compare_made_up(protocol, wrap)
+            say(f"{how}: {next(line for line in said.splitlines() if line.startswith(protocol))}")
+
+
 @case("an explanation covers its frame and field alone, and one that explains nothing is an error")
 def _():
     edit = "row = rows[3]; row['call_id'] += 'x'"
@@ -170,7 +235,12 @@ def _():
     equal((counts["disagree"], counts["missing"]), (0, 0))
     assert 0 < counts["found"], "tshark has found nothing"
     assert counts["explained"] <= MOST_EXPLAINED * counts["found"], counts["explained"]
-    say(said.splitlines()[-1])
+    for protocol, of in counts["protocols"].items():
+        equal((of["disagree"], of["missing"]), (0, 0), protocol)
+        assert of["found"] or (protocol == "gtpv2c" and not SHARED), protocol
+        assert of["explained_read"] <= MOST_EXPLAINED_READ * of["found"], (protocol, of["explained_read"])
+    for line in said.splitlines()[-len(counts["protocols"]) - 1 :]:
+        say(line)
 
 
 main()
