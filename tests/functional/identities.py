@@ -8,6 +8,7 @@ import uuid
 from dataclasses import dataclass
 
 import craft
+import signals
 
 LETTERS = string.ascii_lowercase + string.digits
 WINDOWS = (8, 4)  # octets by which patterns are found; a shorter pattern is everywhere
@@ -20,7 +21,9 @@ class Identity:
     words: tuple = ()  # what nobody else has of it: user part, host
     numbers: tuple = ()  # digits
     addresses: tuple = ()  # ipaddress objects
-    teid: int | None = None
+    teid: int | None = None  # of the user plane
+    control: int | None = None  # TEID of the control plane
+    mac: bytes | None = None
 
     def user(self):
         return self.words[0] if self.words else self.numbers[0] if self.numbers else ""
@@ -73,11 +76,43 @@ def tunnel(rng, _):
     return Identity("teid", {"gtpuTunnelId": str(teid)}, teid=teid)
 
 
+def subscriber(rng, kind):
+    """An IMSI of the test network, an IMEI of the test range, or a number."""
+    first, length = {
+        "imsi": ("00101", 15), "supiimsi": ("00101", 15), "imei": ("004401", 14), "peiImei": ("004401", 14),
+        "peiImeisv": ("004401", 16), "gpsiMsisdn": ("49", 13),
+    }[kind]  # fmt: skip
+    found = first + "".join(rng.choices(string.digits, k=length - len(first)))
+    return Identity(kind, {kind: found}, numbers=(found,))
+
+
+def mac(rng, kind):
+    found = b"\x02" + rng.randbytes(5)
+    return Identity(kind, {kind: found.hex(":")}, mac=found)
+
+
+def attribute(rng, kind):
+    """NAS-Port-Id (RFC 2869 section 5.17)."""
+    found = word(rng)
+    return Identity(kind, {kind: signals.attribute(NAS_PORT_ID, found).hex().upper()}, words=(found,))
+
+
+def control_tunnel(rng, kind):
+    found = rng.randrange(10**9, 1 << 32)
+    return Identity(kind, {kind: str(found)}, control=found)
+
+
+NAS_PORT_ID = 87
+SHOWN_BY_SIGNALS = (
+    (subscriber, "imsi", 50), (subscriber, "supiimsi", 20), (subscriber, "imei", 30), (subscriber, "peiImei", 20),
+    (subscriber, "peiImeisv", 30), (subscriber, "gpsiMsisdn", 50), (mac, "macAddress", 50), (attribute, "radiusAttribute", 30),
+    (control_tunnel, "gtpcTunnelId", 30),
+)  # fmt: skip
 KINDS = (
-    (party, "sipUri", 300), (party, "impu", 80), (party, "impi", 80), (party, "nai", 80),
-    (number, "telUri", 80), (number, "e164Number", 80), (number, "sipUri", 40),
-    (address, "ipv4Address", 90), (address, "ipv6Address", 70),
-    (prefix, "ipv4Cidr", 25), (prefix, "ipv6Cidr", 25), (tunnel, "gtpuTunnelId", 50),
+    (party, "sipUri", 150), (party, "impu", 60), (party, "impi", 60), (party, "nai", 80),
+    (number, "telUri", 60), (number, "e164Number", 60), (number, "sipUri", 40),
+    (address, "ipv4Address", 60), (address, "ipv6Address", 50),
+    (prefix, "ipv4Cidr", 20), (prefix, "ipv6Cidr", 20), (tunnel, "gtpuTunnelId", 30), *SHOWN_BY_SIGNALS,
 )  # fmt: skip
 
 
@@ -136,7 +171,9 @@ def number_forms(text):
         yield f"{name}TBCD", bytes.fromhex(swapped)
         yield f"{name}TBCD in hex", swapped[:-2].encode()  # without the octet that may have a filler
         yield f"{name}TBCD in HEX", swapped[:-2].upper().encode()
-        yield f"{name}BCD", bytes.fromhex(found[: len(found) // 2 * 2])
+        bcd = bytes.fromhex(found[: len(found) // 2 * 2])
+        if len(bcd) > 5 or not bcd.isalnum():  # else it is like a piece of any digest that is written in hex
+            yield f"{name}BCD", bcd
 
 
 def address_forms(found):
@@ -160,7 +197,10 @@ def tunnel_forms(teid):
 
 def mac_forms(octets):
     yield "binary", octets
+    yield "binary, host order", octets[::-1]
     yield from octet_forms(octets)
+    yield "HEX with colons", octets.hex(":").upper().encode()
+    yield "HEX with dashes", octets.hex("-").upper().encode()
     yield "hex with dashes", octets.hex("-").encode()
     yield "hex with dots", octets.hex(".", 2).encode()
 
@@ -175,8 +215,13 @@ def forms(identity):
         yield from number_forms(part)
     for part in identity.addresses:
         yield from address_forms(part)
-    if identity.teid is not None:
-        yield from tunnel_forms(identity.teid)
+    for teid in (identity.teid, identity.control):
+        if teid is not None:
+            yield from tunnel_forms(teid)
+    if identity.mac is not None:
+        yield from mac_forms(identity.mac)
+    if "radiusAttribute" in identity.identifier:
+        yield "whole", bytes.fromhex(identity.identifier["radiusAttribute"])
 
 
 class Hunter:
@@ -232,6 +277,109 @@ def frame(source, destination, payload, source_port=5060, destination_port=5060,
         packet = craft.gtpu(packet, teid)
     octets = craft.ethernet(packet)
     return macs + octets[12:] if macs else octets
+
+
+# Who speaks of subscribers: all of them are known to everybody.
+NAS, RADIUS_SERVER, DHCP_SERVER, SGSN, GGSN, MME, SGW = (f"192.0.2.{host}" for host in (101, 102, 103, 104, 105, 106, 107))
+DHCP6_SERVER = "2001:db8:ffff::103"
+SOURCES = [
+    {"protocols": ["radius"], "servers": [RADIUS_SERVER], "clients": [NAS]},
+    {"protocols": ["dhcp"], "servers": [DHCP_SERVER, DHCP6_SERVER]},
+    {"protocols": ["gtp"], "clients": [SGSN, GGSN, MME, SGW]},
+]
+SECRET = b"shared secret"
+
+
+@dataclass
+class Line:
+    """What an authority says of a subscriber: each may be told."""
+
+    number: int  # makes exchanges differ
+    session: str  # Acct-Session-Id
+    address: object
+    user: str = "somebody@example.com"
+    imsi: str = "001019999999999"
+    msisdn: str = "491999999999"
+    imei: str = "0044019999999999"  # 16 digits
+    mac: bytes = b"\x02\0\0\0\0\x63"
+    attribute: bytes = b""
+    control: int = 0x7F000001  # TEID of the GGSN
+    password: str = "a password"
+
+
+def line_of(who, number, session, address):
+    """The line of an identity that such messages show."""
+    line = Line(number, session, address)
+    ((kind, text),) = who.identifier.items()
+    if kind == "nai":
+        line.user = text
+    elif kind in ("imsi", "supiimsi"):
+        line.imsi = text
+    elif kind in ("imei", "peiImei", "peiImeisv"):
+        line.imei = text.ljust(16, "0")
+    elif kind in ("gpsiMsisdn", "e164Number"):
+        line.msisdn = text
+    elif kind == "macAddress":
+        line.mac = who.mac
+    elif kind == "radiusAttribute":
+        line.attribute = bytes.fromhex(text)
+    elif kind == "gtpcTunnelId":
+        line.control = who.control
+    return line
+
+
+def accounting(line):
+    """Access-Request with a password, then the start of accounting and its answer."""
+    shown = (
+        signals.attribute(signals.USER_NAME, line.user), signals.address(signals.NAS_IP_ADDRESS, NAS),
+        signals.attribute(signals.CALLING_STATION_ID, line.msisdn), line.attribute,
+        signals.vendor(signals.TGPP, signals.attribute(signals.TGPP_IMSI, line.imsi), signals.attribute(signals.TGPP_IMEISV, line.imei)),
+    )  # fmt: skip
+    port, identifier, authenticator = 20000 + line.number, line.number % 256, bytes(range(16))
+    hidden = signals.attribute(signals.USER_PASSWORD, line.password)  # not hidden, so that it is to be found
+    access = signals.access_request(identifier, *shown, hidden, authenticator=authenticator)
+    yield frame(NAS, RADIUS_SERVER, access, port, signals.RADIUS_ACCESS)
+    mac = signals.attribute(signals.CALLING_STATION_ID, line.mac.hex("-").upper())
+    request = signals.accounting_request(
+        identifier, signals.START, line.session, SECRET, *shown, mac, signals.address(signals.FRAMED_IP_ADDRESS, line.address)
+    )
+    yield frame(NAS, RADIUS_SERVER, request, port, signals.RADIUS_ACCOUNTING)
+    answer = signals.radius_answer(signals.ACCOUNTING_RESPONSE, request, SECRET)
+    yield frame(RADIUS_SERVER, NAS, answer, signals.RADIUS_ACCOUNTING, port)
+
+
+def leases(line):
+    """A DHCPv4 request and its answer; the same in DHCPv6 of a prefix."""
+    text = line.mac.hex(":")
+    request = signals.select(line.number, text, str(line.address), DHCP_SERVER)
+    yield frame("0.0.0.0", "255.255.255.255", request, signals.DHCP_CLIENT, signals.DHCP_SERVER)
+    answer = signals.ack(line.number, text, str(line.address), DHCP_SERVER, 3600)
+    yield frame(DHCP_SERVER, "255.255.255.255", answer, signals.DHCP_SERVER, signals.DHCP_CLIENT)
+    client, server = signals.duid(text), signals.duid("02:00:00:00:00:67")
+    ask = signals.from_client6(signals.REQUEST6, line.number, client, signals.ia_pd(1), server_duid=server)
+    yield frame("fe80::1", "ff02::1:2", ask, signals.DHCP6_CLIENT, signals.DHCP6_SERVER)
+    given = signals.ia_pd(1, signals.ia_prefix(f"2001:db8:{line.number:x}::/48", 3600, 7200))
+    reply = signals.from_server6(signals.REPLY6, line.number, client, server, given)
+    yield frame(DHCP6_SERVER, "fe80::1", reply, signals.DHCP6_SERVER, signals.DHCP6_CLIENT)
+
+
+def contexts(line):
+    """A PDP context of GTPv1, and a session of GTPv2, each with its answer."""
+    number = line.number
+    ask = signals.create_pdp_request(
+        number, line.imsi, "internet", 0x51000000 + number, 0x52000000 + number, SGSN, msisdn=line.msisdn, imei=line.imei
+    )
+    yield frame(SGSN, GGSN, ask, signals.GTPC, signals.GTPC)
+    given = signals.end_user_address1(ipv4=str(line.address))
+    answer = signals.create_pdp_response(0x51000000 + number, number, line.control, 0x53000000 + number, GGSN, given)
+    yield frame(GGSN, SGSN, answer, signals.GTPC, signals.GTPC)
+    sender = signals.fteid(signals.S11_MME, 0x61000000 + number, MME)
+    ask = signals.create_session_request(number, line.imsi, "internet", sender, msisdn=line.msisdn, imei=line.imei)
+    yield frame(MME, SGW, ask, signals.GTPC, signals.GTPC)
+    answer = signals.create_session_response(
+        0x61000000 + number, number, signals.fteid(signals.S11_SGW, line.control, SGW), signals.paa(ipv4=str(line.address))
+    )
+    yield frame(SGW, MME, answer, signals.GTPC, signals.GTPC)
 
 
 def new_uuid(rng):

@@ -53,6 +53,14 @@ for top, _, files in os.walk("/proc/" + sys.argv[1]):
 # --- who is ordered, and what they say ---------------------------------------------------------------------------------------
 
 
+SIGNALLED = {
+    kind: (identities.accounting, identities.contexts) for kind in ("imsi", "supiimsi", "imei", "peiImei", "peiImeisv", "gpsiMsisdn")
+} | {
+    "nai": (identities.accounting,), "radiusAttribute": (identities.accounting,), "gtpcTunnelId": (identities.contexts,),
+    "macAddress": (identities.leases, identities.accounting),
+}  # fmt: skip
+
+
 class People:
     """The identities, their tasks, their traffic, and what must not be found of all that."""
 
@@ -73,7 +81,7 @@ class People:
             octets = bytes.fromhex(order["xId"].replace("-", ""))
             forms = [*identities.text_forms(order["xId"]), ("binary", octets), *identities.octet_forms(octets)]
             self.with_tasks.add(f"task {i}", forms)
-        self.frames = [frame for i in range(len(self.all)) for frame in self.say(i)]
+        self.frames = [frame for i in range(len(self.all)) for frame in (*self.sign_on(i), *self.say(i))]
 
     def secret(self, name, forms):
         forms = list(forms)
@@ -84,6 +92,19 @@ class People:
         found = identities.word(self.rng, 16)
         self.secret(name, identities.text_forms(found))
         return found
+
+    def sign_on(self, i):
+        """Frames that tell who has which address: of whom RADIUS, DHCP or GTP-C may show, and of some others."""
+        who = self.all[i]
+        self.bound = None
+        if who.kind not in SIGNALLED:
+            return
+        self.bound = identities.ipv4(self.rng)
+        self.secret(f"bound address of {i}", identities.address_forms(self.bound))
+        line = identities.line_of(who, i, self.token(f"session of {i}"), self.bound)
+        line.password = self.token(f"password of {i}")
+        for tell in SIGNALLED[who.kind]:
+            yield from tell(line)
 
     def say(self, i):
         """Frames of one of them: a call to the next one, and a message."""
@@ -97,7 +118,7 @@ class People:
         extra = ""
         if who.kind in ("impi", "nai"):
             extra = f'Authorization: Digest username="{who.identifier[who.kind]}", realm="example.com"\r\n'
-        source = who.addresses[0] if who.addresses else "192.0.2.10"
+        source = who.addresses[0] if who.addresses else self.bound or "192.0.2.10"
         destination = "2001:db8::20" if ":" in str(source) else "192.0.2.20"
         call, text = self.token(f"Call-ID of {i}"), self.token(f"content of {i}")
         sdp = f"v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns={text}\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
@@ -146,6 +167,7 @@ class Day:
             spool={"directory": self.spool, "master_key": self.li / "master.key", "segment_kib": 64},
             audit={"file": self.li / "audit.jsonl", "hmac_key": self.li / "hmac.key"},
             control={"socket": self.run / "tap.sock", "operator_group": grp.getgrgid(pwd.getpwnam(OTHER).pw_gid).gr_name},
+            bindings={"max_sessions": 4096, "sources": identities.SOURCES},
         )  # fmt: skip
         self.tap.targets.unlink()
         self.tap.targets = self.li / "targets.yaml"
@@ -185,17 +207,29 @@ class Day:
     def look(self, stage):
         """What the operator and any other user see now."""
         self.note_faults()
-        for request in ("status", "counters", "faults", "check", "reload", "audit", ""):
+        self.ask_for_bindings()
+        # Whether there is such a task is not told either.
+        xid = self.people.tasks[0]["xId"]
+        for request in ("status", "counters", "faults", "check", "reload", f"bindings {xid}", "audit", ""):
             answer = x2.ask_as(OTHER, self.tap.socket, request)
-            self.see(f"operator's {request} {stage}", answer)
-            if request == "reload":
+            self.see(f"operator's {request.split(' ')[0]} {stage}", answer)
+            if request.startswith(("reload", "bindings")):
                 assert "LI group" in answer, answer
-        for words in (["status"], ["counters"], ["faults"], ["check"], ["reload"], ["--json", "status"]):
+        for words in (["status"], ["counters"], ["faults"], ["check"], ["reload"], ["bindings", xid], ["--json", "status"]):
             done = x2.run_as(OTHER, [x2.program_for_all("x2ctl"), "--socket", self.tap.socket, *words])
-            self.see(f"x2ctl {words} {stage}", done.stdout + done.stderr)
+            self.see(f"x2ctl {words[0]} {stage}", done.stdout + done.stderr)
         done = x2.run_as(OTHER, ["/usr/bin/python3", "-c", LOOK, str(self.tap.process.pid)])
         assert b"VmRSS" in done.stdout, done.stderr
         self.see(f"/proc of x2tap {stage}", done.stdout)
+
+    def ask_for_bindings(self):
+        """As somebody of the LI side: of one of each kind, and of nobody."""
+        tasks = {who.kind: order["xId"] for who, order in zip(self.people.all, self.people.tasks, strict=True)}
+        answers = {kind: self.tap.ask(f"bindings {xid}") for kind, xid in tasks.items()}
+        self.tap.ask(f"bindings {x2.xid('nobody')}")
+        self.tap.ask(f"bindings {self.people.all[0].words[0]}")
+        self.bindings = {kind: answer["bindings"] for kind, answer in answers.items() if answer.get("bindings")}
+        self.counters = self.tap.ask("counters")
 
     def broken_files(self):
         """Target files with faults in them and identities beside the faults."""
@@ -220,6 +254,15 @@ class Day:
                 f'{{ipv6Address: "{v6.addresses[0].compressed}"}}', f'{{e164Number: "+{number.numbers[0]} 0"}}',
                 f'{{telUri: "{number.numbers[0]}"}}', f'{{gtpuTunnelId: "{by("teid").teid}0"}}', f'{{sipUri: "{user}"}}',
                 f'{{ipv4Cidr: {{IPv4CIDR: "{v4.addresses[0]}/3"}}}}',
+            ), xids)
+        )  # fmt: skip
+        yield "values of signals", head + "".join(
+            task(text, xid) for text, xid in zip((
+                f'{{imsi: "{by("imsi").numbers[0]}0"}}', f'{{supiimsi: "{by("supiimsi").numbers[0]}-"}}',
+                f'{{imei: "{by("imei").numbers[0]}x"}}', f'{{peiImeisv: "{by("peiImeisv").numbers[0]}1"}}',
+                f'{{gpsiMsisdn: "{by("gpsiMsisdn").numbers[0]}12345"}}', f'{{macAddress: "{by("macAddress").mac.hex(":")}:00"}}',
+                f'{{radiusAttribute: "{by("radiusAttribute").identifier["radiusAttribute"]}0"}}',
+                f'{{gtpcTunnelId: "{by("gtpcTunnelId").control}0"}}', f'{{nai: "{by("nai").identifier["nai"]}@"}}',
             ), xids)
         )  # fmt: skip
         yield "keys", head + task(f'{{"{user}": "{number.numbers[0]}"}}') + f'"{uri}": 1\n'
@@ -438,6 +481,16 @@ def _():
         assert any("(number): TBCD" in name for name in found.get(place, [])), f"{place}: {found}"
 
 
+@case("RADIUS, DHCP and GTP-C were reported, and bound addresses to those whom they show")
+def _():
+    d = day()
+    for protocol in ("radius", "dhcpv4", "dhcpv6", "gtpv1c", "gtpv2c"):
+        assert d.counters[protocol]["parsed"] > 0, f"{protocol}: {d.counters[protocol]}"
+    assert d.counters["matching_signals"]["reported"] > 500, d.counters["matching_signals"]
+    assert d.counters["bindings"]["sessions"] > 300, d.counters["bindings"]
+    equal(set(d.bindings), set(SIGNALLED) - {"radiusAttribute", "gtpcTunnelId"}, "kinds of targets with bindings")
+
+
 @case("everything did go wrong that was to go wrong")
 def _():
     d = day()
@@ -451,6 +504,8 @@ def _():
     if d.is_mounted:
         assert any("space" in text for text in spool), f"no fault about a full disk: {spool}"
     audited = b"".join(octets for place, octets in d.inside if place.startswith("audit"))
+    asked = re.findall(rb'"request":"bindings","xid":"([^"]*)"', audited)
+    assert d.people.tasks[0]["xId"].encode() in asked, "who asked for bindings, and whose, is not in the audit log"
     known = sum(order["xId"].encode() in audited for order in d.people.tasks)
     equal(known, len(d.people.tasks), "tasks of which the audit log tells")
 

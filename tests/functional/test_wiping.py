@@ -227,4 +227,42 @@ def _():
         mf.stop()
 
 
+SIGNALLED = ("radius-lines", "dhcp-v4-line", "dhcp-v6-line", "gtpv1-contexts")
+ORDERED = {"imsi": "999700000000001", "macAddress": "00:00:5e:00:53:11", "gpsiMsisdn": "493023125003"}
+# Digits that the wire shows half an octet each, and addresses that it shows as octets: in letters they are x2tap's own. Of
+# somebody who is ordered, and of others.
+IN_LETTERS = (*ORDERED.values(), "999700000000002", "493023125001", "00101000000001", "00:00:5e:00:53:12")
+
+
+@case("nor whom GTP-C, DHCP and RADIUS showed, target or not, while all of them keep their bindings")
+def _():
+    need_memory()
+    with x2.workspace() as directory:
+        mf = x2.Mf(directory)
+        frames = [frame.octets for name in SIGNALLED for frame in pcap.read(x2.ROOT / f"tests/data/captures/{name}.pcap")[0]]
+        pcap.write(directory / "in.pcap", [pcap.Frame(i, i * 1000, octets) for i, octets in enumerate(frames, 1)])
+        vdevs, ports, _ = x2.file_pair(directory, directory / "in.pcap")
+        orders = [x2.task([{kind: text}]) for kind, text in ORDERED.items()]
+        sources = [{"protocols": ["radius", "dhcp", "gtp"], "pair": x2.IPID}]
+        tap = x2.Tap(
+            directory, orders, {x2.DID: mf}, 2, vdevs, ports, destination={"keepalive_interval": "500ms"},
+            bindings={"max_sessions": 1024, "sources": sources},
+        )  # fmt: skip
+        tap.start().ready()
+        reported = lambda: tap.ask("counters")["matching_signals"]["reported"]  # noqa: E731
+        x2.wait_for("the capture", lambda: tap.ask("status")["ports"][0]["received"] == len(frames))
+        x2.wait_for("IRI of each", lambda: len({pdu["xid"] for pdu in mf.iri()}) == len(orders) and reported() > 10)
+        x2.wait_for("their confirmation", lambda: (d := tap.ask("counters")["destinations"][0])["confirmed"] == d["offered"])
+        for order in orders:
+            equal(tap.ask(f"bindings {order['xId']}")["ok"], True, "bindings, which name addresses")
+        found = hits(tap.process.pid, [text.encode() for text in IN_LETTERS])
+        equal(set(found), set(ORDERED.values()), "who is in memory while he is ordered")
+        tap.order([])
+        reload(tap)
+        nothing_left(tap, [*(text.encode() for text in IN_LETTERS), b"<imsi>", b"<macAddress>", b"<e164Number>", b"<nai>"])
+        assert tap.ask("counters")["bindings"]["begun"] > 5, "no bindings were kept"
+        tap.stop()
+        mf.stop()
+
+
 main()
