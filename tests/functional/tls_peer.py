@@ -5,6 +5,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 
 SUITES_13 = [0x1302, 0x1301, 0x1303]
 SUITES_12 = [0xC02C, 0xC030, 0xC02B, 0xC02F, 0xCCA9, 0xCCA8]  # ECDHE with AES-GCM and ChaCha20-Poly1305 alone
@@ -57,7 +58,10 @@ class Peer:
     """A TLS server (or a plain one) that notes every octet of application data it gets, and what a client said first.
 
     cut: how many octets of the server's part of the handshake leave, given the length of its first flight; then its side of the
-    connection is closed, and all that still comes counts as data. after: the same after the whole handshake."""
+    connection is closed, and all that still comes counts as data. after: the same after the whole handshake; an attempt at which
+    this was held up is none, for a client may take a server that stays for one that has accepted it (keepalive off: after 1 s)."""
+
+    PROMPT_S = 0.5
 
     def __init__(
         self, files, cert="mf", ca="ca", version=None, ciphers=None, plain=False, cut=None, after=False, tickets=0,
@@ -125,6 +129,7 @@ class Peer:
                 left = self.cut(len(flight))
             if left is not None:
                 flight, left = flight[:left], left - len(flight)
+            last_sent = time.monotonic()
             connection.sendall(flight)
             if left is not None and left < 0:
                 connection.shutdown(socket.SHUT_WR)
@@ -143,6 +148,9 @@ class Peer:
         self.resumed += tls.session_reused
         if self.after:
             connection.shutdown(socket.SHUT_WR)
+            if time.monotonic() - last_sent > self.PROMPT_S:
+                self.attempts -= 1
+                return None
         while True:
             try:
                 octets = tls.read(1 << 16)
