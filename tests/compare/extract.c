@@ -327,7 +327,8 @@ static struct target_table *table_of_nobody(const struct hash_key *key)
 	struct target_table *table = NULL;
 	if (set && target_set_adopt(set, NULL, CAPACITY, &changes, &error) == 0)
 		table = target_table_new(set, CAPACITY, key, &numbering, false, &error);
-	fwrite(problems.text, 1, problems.len, stderr); // a mistake of ours
+	if (problems.len)
+		fwrite(problems.text, 1, problems.len, stderr); // a mistake of ours
 	target_set_free(set);
 	problems_fini(&problems);
 	// Else nothing of it would be read, and nothing compared.
