@@ -17,7 +17,8 @@ static inline void sightings_check(const struct signal *s, bool wants_attributes
 	FUZZ_CHECK(s->sighting_count <= SIGNAL_MAX_SIGHTINGS);
 	for (uint32_t i = 0; i < s->sighting_count; i++) {
 		const struct identity *identity = &s->sightings[i].identity;
-		if (s->sightings[i].role == SIGNAL_ROLE_MAC) {
+		if (s->sightings[i].role == SIGNAL_ROLE_MAC ||
+			s->sightings[i].role == SIGNAL_ROLE_CLAIM) {
 			FUZZ_CHECK(identity->kind == IDENTITY_MAC && identity->len == 6);
 			continue;
 		}
