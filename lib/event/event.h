@@ -16,10 +16,13 @@ enum event_protocol {
 	EVENT_PROTOCOLS
 };
 
+// Values of X2's payload direction (TS 103 221-2 table 5.2.6-1).
+enum direction { DIRECTION_UNKNOWN = 1, DIRECTION_TO_TARGET = 2, DIRECTION_FROM_TARGET = 3 };
+
 // For one task. What a task is called stands in the control core's target set, by slot.
 struct event_task {
 	uint32_t slot, generation;
-	uint8_t direction; // enum x2_direction values 1 to 5
+	uint8_t direction; // enum direction
 	// Where attribute 18 comes from: a part of the payload, or length 0. An identity of the same subject, as asserted in the
 	// same message (never another party's).
 	uint16_t other_offset[2], other_len[2];

@@ -2,6 +2,7 @@
 #ifndef X2TAP_PARTS_H
 #define X2TAP_PARTS_H
 
+#include "event.h"
 #include "sip_identities.h"
 #include "sip_services.h"
 #include "target_table.h"
@@ -24,6 +25,15 @@ struct part {
 static inline bool part_is_of_end_alone(const struct part *part)
 {
 	return part->bound && part->roles == 0 && !(part->bound & END_NEITHER);
+}
+
+// The direction that the ends of the packet tell: those of the task's addresses, else those that are bound to its identity.
+static inline enum direction part_direction_of_ends(const struct part *part)
+{
+	uint8_t ends = part->ends ? part->ends : part->bound & (END_SOURCE | END_DESTINATION);
+	return ends == END_SOURCE        ? DIRECTION_FROM_TARGET
+	       : ends == END_DESTINATION ? DIRECTION_TO_TARGET
+	                                 : DIRECTION_UNKNOWN;
 }
 
 struct parts {

@@ -6,9 +6,6 @@
 
 #include "signal_sessions.h"
 
-// Values of X2's payload direction (TS 103 221-2 table 5.2.6-1).
-enum direction { DIRECTION_UNKNOWN = 1, DIRECTION_TO_TARGET = 2, DIRECTION_FROM_TARGET = 3 };
-
 struct signal_events {
 	struct hash_key key;
 	struct reporter reporter;
@@ -216,13 +213,11 @@ struct about {
 	const struct signal *signal;
 };
 
-static uint8_t direction_of(const struct part *part, enum signal_way way)
+static enum direction direction_of(const struct part *part, enum signal_way way)
 {
-	uint8_t ends = part->ends ? part->ends : part->bound & (END_SOURCE | END_DESTINATION);
-	if (ends == END_SOURCE)
-		return DIRECTION_FROM_TARGET;
-	if (ends == END_DESTINATION)
-		return DIRECTION_TO_TARGET;
+	enum direction of_ends = part_direction_of_ends(part);
+	if (of_ends != DIRECTION_UNKNOWN)
+		return of_ends;
 	if (!part->subscriber || way == SIGNAL_WAY_UNKNOWN)
 		return DIRECTION_UNKNOWN;
 	return way == SIGNAL_WAY_FROM_SUBSCRIBER ? DIRECTION_FROM_TARGET : DIRECTION_TO_TARGET;
@@ -231,7 +226,7 @@ static uint8_t direction_of(const struct part *part, enum signal_way way)
 static void describe(const void *context, const struct part *part, struct event_task *task)
 {
 	const struct about *about = context;
-	task->direction = direction_of(part, about->signal->way);
+	task->direction = (uint8_t)direction_of(part, about->signal->way);
 	for (unsigned i = 0; i < about->events->identity_count; i++)
 		if (part->subscriber && !(part->roles >> about->events->identity_roles[i] & 1))
 			task->identities |= (uint8_t)(1u << i);

@@ -13,9 +13,6 @@ enum {
 	MAX_OTHER_LEN = 500,           // octets; no longer identity is worth an attribute
 };
 
-// Values of X2's payload direction (TS 103 221-2 table 5.2.6-1).
-enum direction { DIRECTION_UNKNOWN = 1, DIRECTION_TO_TARGET = 2, DIRECTION_FROM_TARGET = 3 };
-
 struct sip_events {
 	struct sip_events_config config;
 	struct hash_key key;
@@ -278,13 +275,11 @@ static void follow_session(struct sip_events *events, const struct target_table 
 
 // --- what is said about each ---------------------------------------------------------------------------------------
 
-static uint8_t direction_of(const struct part *part, bool is_response)
+static enum direction direction_of(const struct part *part, bool is_response)
 {
-	uint8_t ends = part->ends ? part->ends : part->bound & (END_SOURCE | END_DESTINATION);
-	if (ends == END_SOURCE)
-		return DIRECTION_FROM_TARGET;
-	if (ends == END_DESTINATION)
-		return DIRECTION_TO_TARGET;
+	enum direction of_ends = part_direction_of_ends(part);
+	if (of_ends != DIRECTION_UNKNOWN)
+		return of_ends;
 	if (part->side == SIP_SIDE_UNKNOWN)
 		return DIRECTION_UNKNOWN;
 	bool sent_by_caller = !is_response;
@@ -368,7 +363,7 @@ struct about {
 static void describe(const void *context, const struct part *part, struct event_task *task)
 {
 	const struct about *about = context;
-	task->direction = direction_of(part, about->message->is_response);
+	task->direction = (uint8_t)direction_of(part, about->message->is_response);
 	add_others(about->events, part, about->message, task);
 }
 
