@@ -73,6 +73,8 @@ enum core_end core_run(struct core *core, uint64_t until_idle_ms);
 void report_faults(const struct core *core, enum control_role role, struct text *out);
 void report_status(const struct core *core, enum control_role role, struct text *out);
 void report_counters(const struct core *core, enum control_role role, struct text *out);
+// Adds a member behind others: UTC, as X1 writes times.
+void report_time(struct text *out, const char *key, time_t when);
 // subscribers.c: the bindings of a task, for the LI role. `xid` as it was typed.
 void report_bindings(const struct core *core, const char *xid, struct text *out);
 // laws.c. Whether all accounting laws hold; drain the rings before. `out` may be NULL. Exact once the workers have stopped; before

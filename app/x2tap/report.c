@@ -7,7 +7,7 @@
 #include "core.h"
 #include "host_clock.h"
 
-static void add_time(struct text *out, const char *key, time_t when)
+void report_time(struct text *out, const char *key, time_t when)
 {
 	struct tm utc;
 	char text[32];
@@ -84,7 +84,7 @@ static void add_faults(const struct core *core, enum control_role role, struct t
 		text_add(out, "%s{\"name\":", comma);
 		text_add_json_string(out, info->name);
 		add_string(out, "about", f->about);
-		add_time(out, "since", f->since);
+		report_time(out, "since", f->since);
 		add_string(out, "report", report_type(info));
 		text_add(out, ",\"code\":%d", info->is_warning ? 9010 : 9020);
 		add_string(out, "text", f->text);

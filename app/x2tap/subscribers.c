@@ -114,12 +114,7 @@ int subscribers_open(const struct config *config, const struct hash_key *key, st
 
 static void add_time(struct text *out, const char *key, uint64_t when_ns)
 {
-	struct tm utc;
-	char text[32];
-	time_t seconds = (time_t)(when_ns / 1000000000);
-	gmtime_r(&seconds, &utc);
-	strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-	text_add(out, ",\"%s\":\"%s\"", key, text);
+	report_time(out, key, (time_t)(when_ns / 1000000000));
 }
 
 static void add_view(struct text *out, const char *comma, const struct binding_view *view,
