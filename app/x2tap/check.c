@@ -17,8 +17,10 @@
 
 static void warn_of_long_headers(const struct config *config, const struct target_set *set)
 {
-	struct iri_constants constants = {
-		bytes_of_text(config->nfid), bytes_of_text(config->did ? config->did : ""), {0}, {0}};
+	const struct iri_constants constants = {
+		.nfid = bytes_of_text(config->nfid),
+		.did = bytes_of_text(config->did ? config->did : ""),
+	};
 	for (size_t i = 0; i < set->task_count; i++) {
 		for (size_t p = 0; p < config->port_count; p++) {
 			size_t len = iri_header_len(
