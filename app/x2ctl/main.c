@@ -43,13 +43,15 @@ static const struct command commands[] = {
 	{"faults", NULL, false, "lasting conditions that need somebody", "sj", 10 * 1000, NULL},
 	{"counters", NULL, false, "what was received, forwarded, matched, reported and lost", "sj",
 		10 * 1000, NULL},
-	{"check", NULL, false, "the accounting laws: is every frame, message and PDU accounted for?", "sj",
+	{"check", NULL, false,
+		"the accounting laws: is every frame, message and PDU accounted for?", "sj",
 		10 * 1000, NULL},
 	{"bindings", "XID", true, "which addresses the subscriber of a task has now", "sj",
 		10 * 1000, NULL},
-	{"reload", NULL, false, "read target file and certificates again", "sj", 10 * 60 * 1000, NULL},
-	{"audit verify", "FILE", false, "was the audit log changed, and where? Reads it itself", "ko", 0,
-		run_audit_verify},
+	{"reload", NULL, false, "read target file and certificates again", "sj", 10 * 60 * 1000,
+		NULL},
+	{"audit verify", "FILE", false, "was the audit log changed, and where? Reads it itself",
+		"ko", 0, run_audit_verify},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -63,8 +65,11 @@ static void print_help(FILE *to)
 	for (size_t i = 0; i < COMMANDS; i++) {
 		const struct command *c = &commands[i];
 		char usage[32];
-		snprintf(usage, sizeof usage, !c->operand ? "%s" : c->needs_operand ? "%s %s" : "%s [%s]", c->name,
-			c->operand);
+		snprintf(usage, sizeof usage,
+			!c->operand        ? "%s"
+			: c->needs_operand ? "%s %s"
+					   : "%s [%s]",
+			c->name, c->operand);
 		fprintf(to, "  %-19s  %s\n", usage, c->help);
 	}
 	fprintf(to,

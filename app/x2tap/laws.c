@@ -84,7 +84,8 @@ static uint64_t sum_of(const struct bindings *b, const enum binding_counter *cou
 
 #define SUM_OF(b, ...)                                                                             \
 	sum_of(b, (const enum binding_counter[]){__VA_ARGS__},                                     \
-		sizeof((const enum binding_counter[]){__VA_ARGS__}) / sizeof(enum binding_counter))
+		sizeof((const enum binding_counter[]){__VA_ARGS__}) /                              \
+			sizeof(enum binding_counter))
 
 static void binding_laws(const struct bindings *b, struct laws *laws, uint64_t messages)
 {
@@ -92,8 +93,8 @@ static void binding_laws(const struct bindings *b, struct laws *laws, uint64_t m
 	for (unsigned i = BINDING_NOTHING + 1; i < BINDING_REFUSALS; i++)
 		refused += bindings_refused(b, (enum binding_refusal)i);
 	law(laws, "binding signals", "signals = applied + refused",
-		bindings_counter(b, BINDINGS_SIGNALS), bindings_counter(b, BINDINGS_APPLIED) + refused,
-		messages);
+		bindings_counter(b, BINDINGS_SIGNALS),
+		bindings_counter(b, BINDINGS_APPLIED) + refused, messages);
 	law(laws, "bound sessions",
 		"begun = ended + replaced + expired + idle + restarted + given_up + sessions",
 		bindings_counter(b, BINDINGS_BEGUN),
@@ -105,8 +106,7 @@ static void binding_laws(const struct bindings *b, struct laws *laws, uint64_t m
 		SUM_OF(b, BINDINGS_PENDING_ANSWERED, BINDINGS_PENDING_DROPPED,
 			BINDINGS_PENDING_EXPIRED, BINDINGS_PENDING_GIVEN_UP, BINDINGS_PENDING),
 		messages);
-	law(laws, "bound addresses",
-		"begun = ended + released + expired + reassigned + leases",
+	law(laws, "bound addresses", "begun = ended + released + expired + reassigned + leases",
 		bindings_counter(b, BINDINGS_LEASES_BEGUN),
 		SUM_OF(b, BINDINGS_LEASES_ENDED, BINDINGS_LEASES_RELEASED, BINDINGS_LEASES_EXPIRED,
 			BINDINGS_LEASES_REASSIGNED, BINDINGS_LEASES),
@@ -210,7 +210,8 @@ static void read_laws(const struct core *core, enum control_role role, struct la
 	protocol_laws(&totals, laws, moving * workers * MESSAGES_A_BURST,
 		moving * workers * HANDOVER_RING);
 	if (core->bindings)
-		binding_laws(core->bindings, laws, moving * workers * MESSAGES_A_BURST * BINDING_MAX_LEASES);
+		binding_laws(core->bindings, laws,
+			moving * workers * MESSAGES_A_BURST * BINDING_MAX_LEASES);
 	reassembly_laws(&totals, laws, moving * workers * MESSAGES_A_BURST);
 	if (role == CONTROL_LI)
 		li_laws(core, &totals, laws, moving * workers * MESSAGES_A_BURST * TASKS);

@@ -11,11 +11,11 @@
 
 #include "check.h"
 #include "core.h"
-#include "subscribers.h"
 #include "host_clock.h"
 #include "log.h"
 #include "options.h"
 #include "privileges.h"
+#include "subscribers.h"
 #include "watch.h"
 
 enum exit_code { EXIT_GOOD, EXIT_BAD, EXIT_USAGE, EXIT_REMAINS };

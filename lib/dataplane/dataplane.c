@@ -164,8 +164,7 @@ static void mark_list(struct dataplane *d, uint64_t *bits, const struct config_p
 	}
 }
 
-static const struct config_ports *ports_of(
-	const struct config *config, enum protocol_family family)
+static const struct config_ports *ports_of(const struct config *config, enum protocol_family family)
 {
 	switch (family) {
 	case FAMILY_RADIUS:

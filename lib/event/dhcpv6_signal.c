@@ -76,7 +76,8 @@ static void name_lease(struct signal *s, const struct signal_rules *rules, const
 	write_be32(&w, ia->iaid);
 	const struct bytes parts[] = {m->client_id, writer_bytes(&w)};
 	if (m->client_id.len)
-		signal_add_name(s, rules, NAME_DHCPV6_LEASE, use | NAME_BINDINGS, parts, sizeof parts / sizeof parts[0]);
+		signal_add_name(s, rules, NAME_DHCPV6_LEASE, use | NAME_BINDINGS, parts,
+			sizeof parts / sizeof parts[0]);
 }
 
 // --- identities --------------------------------------------------------------------------------------------------

@@ -14,11 +14,11 @@ enum identity_kind {
 	IDENTITY_URI, // user@host: user unescaped, case kept; host in lower case, no trailing dot, IPv6 expanded
 	IDENTITY_NUMBER, // E.164 digits without + and separators
 	IDENTITY_LOCAL_NUMBER, // a number that `numbering` cannot make global, digits as dialled (0-9 A-F * #)
-	IDENTITY_NAI, // user@realm, realm in lower case; or what else a user name holds
-	IDENTITY_IMSI,        // 6 to 15 digits
-	IDENTITY_IMEI,        // 14 digits: without check digit or software version (TS 23.003 clause 6)
-	IDENTITY_IMEISV,      // 16 digits
-	IDENTITY_MAC,         // 6 octets
+	IDENTITY_NAI,    // user@realm, realm in lower case; or what else a user name holds
+	IDENTITY_IMSI,   // 6 to 15 digits
+	IDENTITY_IMEI,   // 14 digits: without check digit or software version (TS 23.003 clause 6)
+	IDENTITY_IMEISV, // 16 digits
+	IDENTITY_MAC,    // 6 octets
 	IDENTITY_ATTRIBUTE,   // a RADIUS attribute: type, length, value
 	IDENTITY_GTPC_TUNNEL, // a TEID of the control plane, 4 octets in network order
 };
